@@ -1,7 +1,7 @@
 // What the commands share on their command lines: addresses, offsets, counts. A value that cannot be meant is refused with one sentence.
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { bytesOf } from '../core/amounts.ts';
+import { bytesOf, durationOf } from '../core/amounts.ts';
 import { MAX_LAST_ENTRIES, MAX_LOG_OFFSET } from '../core/limits.ts';
 import { secretIn } from '../core/secrets.ts';
 
@@ -31,6 +31,20 @@ export function parseBytes(text: string): number {
   const bytes = bytesOf(text);
   if (bytes === undefined) throw new InvalidArgumentError('It must be a whole number of bytes, or a size such as 64MiB.');
   return bytes;
+}
+
+/** A parser for bytes from `min` to `max`, with a unit or without. */
+export function parseSize(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const bytes = bytesOf(text);
+    if (bytes !== undefined && bytes >= min && bytes <= max) return bytes;
+    throw new InvalidArgumentError(`It must be a whole number of bytes from ${min} to ${max}, or a size such as 64KiB.`);
+  };
+}
+
+/** A parser for whole days from 1 to `max`, `90` or `90d`. */
+export function parseDays(max: number): (text: string) => number {
+  return (text) => integer(text.replace(/^(\d+)d$/, '$1'), 1, max, `a whole number of days from 1 to ${max}, such as 90 or 90d`);
 }
 
 /** How many of something: 1 or more. */
@@ -71,13 +85,13 @@ export function urlOption(
 /** Longest `--timeout`, in seconds: what a timer can hold, less an hour. */
 const MAX_TIMEOUT_SECONDS = 2_143_000;
 
-/** `--timeout`, in seconds on the command line and in milliseconds to the command; undefined: the command's own default, which `sentence` says. */
+/** `--timeout`, in seconds or with a unit on the command line, and in milliseconds to the command; undefined: the command's own default, which `sentence` says. */
 export function timeoutOption(sentence: string): Option {
-  const range = `a number of seconds from 0 to ${MAX_TIMEOUT_SECONDS}`;
+  const range = `a number of seconds from 0 to ${MAX_TIMEOUT_SECONDS}, or a duration such as 2m`;
   return new Option('--timeout <seconds>', sentence).argParser((text) => {
-    const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
-    if (!(seconds <= MAX_TIMEOUT_SECONDS)) throw new InvalidArgumentError(`It must be ${range}.`);
-    return Math.round(seconds * 1000);
+    const ms = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : durationOf(text);
+    if (ms === undefined || ms > MAX_TIMEOUT_SECONDS * 1000) throw new InvalidArgumentError(`It must be ${range}.`);
+    return Math.round(ms);
   });
 }
 

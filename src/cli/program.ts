@@ -34,6 +34,7 @@ function doesConnect(command: Command): boolean {
 /** The commands, in the order in which the help lists them; each is loaded only where it is needed, because most of a short command is to load its modules. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import('./commands/serve.ts')).serveCommand(),
+  config: async () => (await import('./commands/config.ts')).configCommand(),
   cluster: async () => (await import('./commands/cluster.ts')).clusterCommand(),
   init: async () => (await import('./commands/init.ts')).initCommand(),
   append: async () => (await import('./commands/append.ts')).appendCommand(),

@@ -83,7 +83,7 @@ const SHORTEST_BEGINNING = 3;
  * A name that begins with the other is nearer than one that looks alike: `directory` means `dir`. Undefined where more than half of the name is
  * other letters: whoever is told the wrong name looks in the wrong place.
  */
-function nearest(name: string, known: readonly string[]): string | undefined {
+export function nearest(name: string, known: readonly string[]): string | undefined {
   const wanted = name.toLowerCase();
   const begins = known.filter((one) => wanted.startsWith(one.toLowerCase()) || one.toLowerCase().startsWith(wanted));
   if (name.length >= SHORTEST_BEGINNING && begins.length > 0) return begins.reduce((best, one) => (one.length > best.length ? one : best));

@@ -7,7 +7,7 @@ import { clientCapacityBytes, MAX_SLOT_BYTES } from './capacities.ts';
 import { LogError } from './errors.ts';
 import { asFlags, choiceOf, type Giving, numberOf, textOf } from './giving.ts';
 import { DISK_CRITICAL_BYTES, DISK_CRITICAL_SEGMENTS, DISK_LOW_SEGMENTS } from './limits.ts';
-import { type AcceptorChoice, OPTIONS, type OptionName } from './options.ts';
+import { type AcceptorChoice, type LogLevelChoice, OPTIONS, type OptionName } from './options.ts';
 import { clientUrlOf, isWildcard, type Peer, parsePeers } from './peers.ts';
 import { quotasOf } from './quotas.ts';
 import { badAddressWithoutSecrets } from './secrets.ts';
@@ -75,6 +75,7 @@ export interface Config {
   readonly addressQuotas: Quotas;
   readonly allowOrigin: string;
   readonly allowHost: string;
+  readonly logLevel: LogLevelChoice;
   /** What an option is called where this configuration was given: `--segment-bytes`, `LOGLOG_SEGMENT_BYTES`, or `segmentBytes` in a program. */
   readonly callOf: (name: OptionName) => string;
 }
@@ -189,6 +190,7 @@ export function configure(given: { readonly [name in OptionName]?: unknown }, gi
     addressQuotas: quotasGiven('addressQuotas', text('addressQuotas'), giving),
     allowOrigin: text('allowOrigin'),
     allowHost: text('allowHost'),
+    logLevel: choice('logLevel') as LogLevelChoice,
     callOf,
   };
 }

@@ -4,6 +4,8 @@ import { durationOf, durationText, sizeOf } from './amounts.ts';
 import { LogError } from './errors.ts';
 import { type ChoiceOption, flagOf, type NumberOption, OPTIONS, type OptionName, type TextOption } from './options.ts';
 
+const DAY_MS = 86_400_000;
+
 /** How options were given: what each is called there, whether as texts, and what a wrong one throws. */
 export interface Giving {
   callOf(name: OptionName): string;
@@ -43,14 +45,22 @@ export function numberOf(name: OptionName, value: unknown, { callOf, areTexts, r
 /** The number that `text` says, with a unit where it is one of bytes or of time; undefined, or no number: none. */
 function amountOf(text: string, unit: string, mayBePlain: boolean): number | undefined {
   if (unit === 'duration') return durationOf(text);
-  const size = unit === 'bytes' ? sizeOf(text) : undefined;
-  return size === undefined && mayBePlain && text.trim() !== '' ? Number(text) : size;
+  const amount = withUnit(text, unit);
+  return amount === undefined && mayBePlain && text.trim() !== '' ? Number(text) : amount;
+}
+
+/** `64MiB` in bytes, `2s` in ms, `7d` in days; undefined for a text that has no unit, or another one. */
+function withUnit(text: string, unit: string): number | undefined {
+  if (unit === 'bytes') return sizeOf(text);
+  const durationMs = unit === 'ms' || unit === 'days' ? durationOf(text) : undefined;
+  return durationMs === undefined || unit === 'ms' ? durationMs : durationMs / DAY_MS;
 }
 
 function wantedNumber({ unit, min, max }: NumberOption): string {
   if (unit === 'duration') return `a duration of ${durationText(min)} or more, such as 30d or 12h`;
   const range = `a whole number from ${min} to ${max}`;
-  return unit === 'bytes' ? `${range} bytes, or a size such as 64MiB` : range;
+  if (unit === 'bytes') return `${range} bytes, or a size such as 64MiB`;
+  return unit === 'ms' || unit === 'days' ? `${range} ${unit}, or a duration such as ${unit === 'ms' ? '2s' : '7d'}` : range;
 }
 
 /** One of the values of a choice. In a program, true and false stand for on and off. */

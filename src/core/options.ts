@@ -30,6 +30,10 @@ export interface NumberOption {
 
 export interface TextOption {
   readonly kind: 'text';
+  /** It names a file or a directory. */
+  readonly isPath?: true;
+  /** It may be written as a list, where lists can be written: its parts have commas between them. */
+  readonly isList?: true;
   readonly default: string;
   readonly sentence: string;
 }
@@ -45,7 +49,7 @@ export interface ChoiceOption {
 }
 
 export const OPTIONS = {
-  data: { kind: 'text', default: './data', sentence: 'directory that holds the log; made if it does not exist' },
+  data: { kind: 'text', isPath: true, default: './data', sentence: 'directory that holds the log; made if it does not exist' },
   host: { kind: 'text', default: '127.0.0.1', sentence: 'address to listen on' },
   port: { kind: 'number', unit: '', default: 7070, min: 0, max: 65535, sentence: 'port for clients and HTTP; 0 takes any free port' },
   node: {
@@ -58,6 +62,7 @@ export const OPTIONS = {
   },
   peers: {
     kind: 'text',
+    isList: true,
     default: '',
     sentence: `all nodes of the cluster, the same list on each: 1=HOST:PORT/PEERPORT,2=..., at most ${MAX_CLUSTER_NODES}; PORT is for clients, PEERPORT for the other nodes; without it, one node alone`,
   },
@@ -68,23 +73,26 @@ export const OPTIONS = {
   },
   peerSecretFile: {
     kind: 'text',
+    isPath: true,
     default: '',
     sentence:
       'file with the secret that all nodes prove to each other, which nobody else may read: 32 random bytes in hexadecimal or base64 on a line; with two lines both hold',
   },
   peerCa: {
     kind: 'text',
+    isPath: true,
     default: '',
     sentence:
       'file with the authorities, PEM, that make the certificates by which nodes prove themselves to each other, in place of a secret',
   },
   peerCert: {
     kind: 'text',
+    isPath: true,
     default: '',
     sentence:
       'file with the certificate of this node, PEM, whose name is loglog://CLUSTER/NODE; with --peer-ca, and without it and --peer-key, those of --tls-cert and --tls-key',
   },
-  peerKey: { kind: 'text', default: '', sentence: 'file with the key of that certificate, PEM, which nobody else may read' },
+  peerKey: { kind: 'text', isPath: true, default: '', sentence: 'file with the key of that certificate, PEM, which nobody else may read' },
   advertise: {
     kind: 'text',
     default: '',
@@ -93,19 +101,22 @@ export const OPTIONS = {
   },
   tlsCert: {
     kind: 'text',
+    isPath: true,
     default: '',
     sentence:
       'file with the certificate of this node in PEM, and those between it and its authority: clients connect by TLS 1.2 or 1.3, to wss:// and https://; read anew when it changes and on SIGHUP, as all of these files',
   },
-  tlsKey: { kind: 'text', default: '', sentence: 'file with the private key of that certificate in PEM, without a password' },
+  tlsKey: { kind: 'text', isPath: true, default: '', sentence: 'file with the private key of that certificate in PEM, without a password' },
   tlsClientCa: {
     kind: 'text',
+    isPath: true,
     default: '',
     sentence:
       'file with authorities in PEM whose certificates clients may show to say who they are; what each may do is in --tls-client-scopes',
   },
   tlsClientScopes: {
     kind: 'text',
+    isPath: true,
     default: '',
     sentence: 'file with a line for each name, or pattern with *, in certificates of clients, and its scopes, such as  billing read,append',
   },
@@ -187,12 +198,12 @@ export const OPTIONS = {
   },
   sealBytesPerSecond: {
     kind: 'number',
-    unit: 'bytes a second',
+    unit: 'bytes',
     default: 32 * MIB,
     min: 0,
     max: 1024 * MIB,
     sentence:
-      'a sealed segment is read again so fast, at most, for its digest, by which the log seals it, and at least 64 KiB; 0: this node makes no digests',
+      'a second, at most, that the node reads of sealed segments for their digests, by which the log seals them, and at least 64 KiB; 0: this node makes no digests',
   },
   diskLowBytes: {
     kind: 'number',
@@ -282,18 +293,29 @@ export const OPTIONS = {
   },
   allowOrigin: {
     kind: 'text',
+    isList: true,
     default: '',
     sentence: 'web origins whose pages may connect, comma-separated; pages of loopback always may',
   },
   allowHost: {
     kind: 'text',
+    isList: true,
     default: '',
     sentence:
       'names under which /status and /metrics are served, comma-separated, besides addresses, loopback, the name of this machine and its own in --peers',
   },
+  logLevel: {
+    kind: 'choice',
+    default: 'info',
+    values: ['info', 'warn', 'error'],
+    sentence: 'the least that a line of the log is about to be written: warn leaves out what is usual; who did what is always written',
+  },
 } as const satisfies Record<string, NumberOption | TextOption | ChoiceOption>;
 
 export type OptionName = keyof typeof OPTIONS;
+
+/** `info`: everything; `warn` and `error`: only lines of that level and above. */
+export type LogLevelChoice = 'info' | 'warn' | 'error';
 
 /** `uws`: uWebSockets.js; `ws`: the package of that name over node:http; `auto`: the first one that can be loaded. */
 export type AcceptorChoice = 'auto' | 'uws' | 'ws';

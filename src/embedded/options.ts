@@ -135,7 +135,12 @@ export interface OpenOptions extends NodeOptions, Omit<ConnectOptions, 'uploads'
 }
 
 /** Options of a node that have another name, or another place, in a program. */
-const ELSEWHERE: Readonly<Partial<Record<OptionName, string>>> = { data: 'dir', host: 'listen.host', port: 'listen.port' };
+const ELSEWHERE: Readonly<Partial<Record<OptionName, string>>> = {
+  data: 'dir',
+  host: 'listen.host',
+  port: 'listen.port',
+  logLevel: 'log, which is told the level of each line',
+};
 
 /** Names of other places, and what has their meaning here. */
 const PLACES: Readonly<Record<string, string>> = {

@@ -7,6 +7,7 @@ import { runCommand, stopServers, temporaryDirectory } from '../support/server.t
 
 const COMMANDS = [
   'serve',
+  'config',
   'cluster',
   'append',
   'read',
@@ -61,6 +62,12 @@ describe('wrong usage', () => {
     [['trim', '--before', '1h', '--keep', '1KiB'], 'cannot be used with'],
     [['trim', '--before', 'yesterday'], '--before'],
     [['bench', '--mode', 'x'], '--mode'],
+    [['bench', '--size', '17MiB'], 'a whole number of bytes from 0 to 16777215, or a size such as 64KiB'],
+    [['read', '--timeout', '5 minutes'], 'or a duration such as 2m'],
+    [['serve', '--election-timeout-ms', '1d'], 'a whole number from 50 to 60000 ms, or a duration such as 2s'],
+    [['tls', 'init', 'x', '--nodes', '1@a', '--days', '2w'], 'a whole number of days'],
+    [['serve', '--config', '/nowhere/x.json'], 'the configuration file cannot be read'],
+    [['serve', '--log-level', 'loud'], '--log-level takes info or warn or error'],
     [['bench', '--mode', 'read'], 'name it with --url'],
   ])('%j is refused with one sentence and exit code 2', async (args, text) => {
     const { code, stderr, stdout } = await runCommand(args);

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import type { LogClient } from '../../client/index.ts';
 import { withoutSecrets } from '../../core/secrets.ts';
-import { commandTimeoutOption, jsonOption, parseCount, parseInteger, urlOption, withExamples } from '../arguments.ts';
+import { commandTimeoutOption, jsonOption, parseCount, parseSize, urlOption, withExamples } from '../arguments.ts';
 import { withClient } from '../connection.ts';
 import { grouped, print, printJson, readableBytes, say, table } from '../output.ts';
 import { withOwnNode } from '../ownNode.ts';
@@ -170,7 +170,7 @@ export function benchCommand(): Command {
       ),
     )
     .addOption(new Option('--entries <number>', 'entries to append and to read').default(500_000).argParser(parseCount))
-    .addOption(new Option('--size <bytes>', 'bytes of each payload').default(100).argParser(parseInteger(0, 16_777_215)))
+    .addOption(new Option('--size <bytes>', 'bytes of each payload').default(100).argParser(parseSize(0, 16_777_215)))
     .addOption(new Option('--samples <number>', 'appends one at a time, for the latency').default(1_000).argParser(parseCount))
     .addOption(new Option('--mode <mode>', 'what to measure; read alone reads from the start of the log').choices(MODES).default('all'))
     .addOption(jsonOption('one JSON object'))

@@ -14,11 +14,12 @@ import { lockDirectory } from '../../storage/lock.ts';
 import { NodeDisk } from '../../storage/nodeDisk.ts';
 import { type Holder, holderOfCertificate } from '../../tls/names.ts';
 import { jsonOption, withExamples } from '../arguments.ts';
-import { givenOptions, optionOf } from '../nodeOptions.ts';
+import { configOption } from '../configFile.ts';
+import { type ConfigOptions, givenOptions, optionOf } from '../nodeOptions.ts';
 import { print, printJson } from '../output.ts';
 import { commandHere } from '../ownCommand.ts';
 
-interface InitOptions {
+interface InitOptions extends ConfigOptions {
   readonly data?: string;
   readonly node?: string;
   readonly peers?: string;
@@ -62,7 +63,7 @@ function certifiedCluster(file: string, nodeId: number, called: string): string 
 }
 
 async function run({ json = false, ...given }: InitOptions, command: Command): Promise<void> {
-  const { options, callOf } = givenOptions(given, command);
+  const { options, callOf } = givenOptions(given, command, true);
   const { peerCert, ...others } = options;
   const { data, node, peers } = configure(others, asFlags(callOf));
   if (peers.length < 2) {
@@ -92,6 +93,7 @@ export function initCommand(): Command {
     .description(
       'make an empty directory the one that a cluster begins with. Needed only when not all nodes can be started: otherwise they find out together that none has a log, and begin. Never for a node that lost its disk while others have the log: it joins them again without init',
     );
+  command.addOption(configOption());
   for (const name of ['data', 'node', 'peers', 'peerCert'] as const) command.addOption(optionOf(name));
   command.addOption(jsonOption('one JSON object')).action(run);
   return withExamples(command, [

@@ -9,6 +9,7 @@ import { withoutSecrets } from '../../core/secrets.ts';
 import { VERSION } from '../../node/version.ts';
 import type { LogServer } from '../../server/server.ts';
 import { DEFAULT_URL, jsonOption, parseUrls, withExamples } from '../arguments.ts';
+import { configOption } from '../configFile.ts';
 import { givenOptions, OPTION_NAMES, optionOf } from '../nodeOptions.ts';
 import { commandHere } from '../ownCommand.ts';
 import { tlsSource } from '../tlsTrust.ts';
@@ -54,6 +55,7 @@ export function mirrorCommand(): Command {
       'run a node that follows a running log, byte for byte, and serves readers; it takes no appends, has no vote, and the log that it follows does not wait for it. In a directory that it has begun it goes on, also while its source is away. Ctrl-C or SIGTERM stops it',
     )
     .addArgument(new Argument('<url>', 'a node of the log, or several with commas between them').argParser(parseUrls));
+  command.addOption(configOption());
   for (const name of OPTION_NAMES) if (!NOT_OF_MIRRORS.includes(name)) command.addOption(optionOf(name));
   command
     .addOption(jsonOption('one JSON line on stdout when the mirror is ready, and logs in JSON'))

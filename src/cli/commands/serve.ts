@@ -14,9 +14,10 @@ import type { StopReport } from '../../node/stop.ts';
 import { VERSION } from '../../node/version.ts';
 import type { LogServer, ServerOptions } from '../../server/server.ts';
 import { DEFAULT_URL, jsonOption, withExamples } from '../arguments.ts';
+import { configOption } from '../configFile.ts';
 import { EXIT, endProcess, exitCodeOf, explain, Quit } from '../exit.ts';
 import { humanLine } from '../logLines.ts';
-import { givenOptions, type NodeOptions, OPTION_NAMES, optionOf } from '../nodeOptions.ts';
+import { type ConfigOptions, givenOptions, type NodeOptions, OPTION_NAMES, optionOf } from '../nodeOptions.ts';
 import { asShown, isBrokenPipe, printJson, say } from '../output.ts';
 import { commandHere } from '../ownCommand.ts';
 import { untilHangup, untilSignal, untilStdinEnds } from '../signals.ts';
@@ -35,13 +36,13 @@ export interface NodeKind {
   banner(node: LogServer, config: Config): string;
 }
 
-export interface ServeOptions extends NodeOptions {
+export interface ServeOptions extends NodeOptions, ConfigOptions {
   readonly json?: boolean;
   /** Hidden: see {@link STOP_WITH_STDIN}. */
   readonly stopWithStdin?: boolean;
 }
 
-async function makeLog(json: boolean): Promise<Logger> {
+async function makeLog(json: boolean, level: Config['logLevel']): Promise<Logger> {
   const { pino } = await import('pino');
   const base = { pid: process.pid };
   const lineOf = (line: LogLine): string => (json ? JSON.stringify(line) : asShown(humanLine(line)));
@@ -53,7 +54,7 @@ async function makeLog(json: boolean): Promise<Logger> {
     const line = JSON.parse(text) as LogLine;
     stderr.write(json ? text : `${lineOf(line)}\n`, line.level >= FATAL);
   };
-  return pino({ base }, { write });
+  return pino({ base, level }, { write });
 }
 
 /** What is in the directory, as recovery found it. */
@@ -149,13 +150,14 @@ function sayHowItStopped(log: Logger, { cut, undecidedAppends, uncommittedBytes 
   log.info(`stopped; all that was acknowledged${uncommittedBytes > 0 ? ' as committed' : ''} is on disk`);
 }
 
-/** Lines about who did what have fields of their own. */
+/** Lines about who did what have fields of their own, and are written whatever the level is. */
 function auditing(log: Logger): EngineLog {
+  const always = log.child({}, { level: 'info' });
   return {
     info: (text) => log.info(text),
     warn: (text) => log.warn(text),
     error: (text) => log.error(text),
-    audit: (fields, text) => log.info({ audit: fields }, text),
+    audit: (fields, text) => always.info({ audit: fields }, text),
   };
 }
 
@@ -171,7 +173,7 @@ const NODE: NodeKind = {
 
 /** Runs a node until it is told to stop, then throws how the process is to end. */
 export async function runNode(config: Config, { json = false, stopWithStdin = false }: ServeOptions, kind: NodeKind): Promise<void> {
-  const log = await makeLog(json);
+  const log = await makeLog(json, config.logLevel);
   let reload = (): void => undefined;
   const reasons: Promise<string>[] = [untilSignal()];
   // Only where there is something to read again: without it a SIGHUP ends the process, as that of any program.
@@ -214,6 +216,7 @@ export function serveCommand(): Command {
     .description(
       'run a node, alone or as one of a cluster (--node and --peers); Ctrl-C or SIGTERM stops it when all it accepted is on disk and answered',
     );
+  command.addOption(configOption());
   for (const name of OPTION_NAMES) command.addOption(optionOf(name));
   command
     .addOption(jsonOption('one JSON line on stdout when the node is ready, and logs in JSON'))
@@ -222,6 +225,7 @@ export function serveCommand(): Command {
   return withExamples(command, [
     ['loglog serve', 'on ws://127.0.0.1:7070, data in ./data'],
     ['loglog serve --data /var/lib/loglog --host 10.0.0.7 --insecure', 'for other machines, whoever they are'],
+    ['loglog serve --config /etc/loglog/loglog.json', 'options in a file; loglog config show says what holds'],
     ['LOGLOG_PORT=0 loglog serve --json', 'on any free port, for programs'],
     ['loglog serve --segment-bytes 1048576 --slots 3', 'in little memory'],
     [

@@ -9,7 +9,7 @@ import { OPTIONS } from '../../core/options.ts';
 import { addressOf } from '../../core/peers.ts';
 import { AUTHORITY_DAYS, CERTIFICATE_DAYS } from '../../tls/defaults.ts';
 import { isClientName, isClusterId, type NamedNode, NODE_FORM, parseNamedNode } from '../../tls/names.ts';
-import { jsonOption, parseInteger, withExamples } from '../arguments.ts';
+import { jsonOption, parseDays, withExamples } from '../arguments.ts';
 import { print, printJson } from '../output.ts';
 import { commandHere, quoted } from '../ownCommand.ts';
 import { filesOf, makeFolder, readPair, refuseExisting, writePair } from '../tlsFiles.ts';
@@ -126,7 +126,7 @@ async function runIssue(folder: string, { node, client, days, json = false }: Is
 }
 
 function daysOption(): Option {
-  return new Option('--days <days>', 'how long the certificates count').argParser(parseInteger(1, MAX_DAYS)).default(CERTIFICATE_DAYS);
+  return new Option('--days <days>', 'how long the certificates count').argParser(parseDays(MAX_DAYS)).default(CERTIFICATE_DAYS);
 }
 
 const FOLDER = 'folder with the authority of a cluster';
