@@ -7,6 +7,7 @@ import { type EntryTerm, NO_INSTANCE } from '../core/ids.ts';
 import { OPTIONS } from '../core/options.ts';
 import { offsetOf, positionOf } from '../core/position.ts';
 import { readBound } from '../format/commitBound.ts';
+import { decodeMark } from '../format/durableMark.ts';
 import { decodeSegmentIndex, type SegmentIndex } from '../format/segmentIndex.ts';
 import { xxh64 } from '../format/xxh64.ts';
 import { WORD } from '../memory/map.ts';
@@ -29,7 +30,7 @@ import {
   type SegmentPlace,
 } from './openSegment.ts';
 import { logTerms, sealSegment } from './sealer.ts';
-import { damage, loadSegment, readHeaderPage, rewrite } from './segmentLoader.ts';
+import { damage, loadSegment, readHeaderPage, rewrite, rewritePages } from './segmentLoader.ts';
 
 /** The log as recovery leaves it. Everything in [start, end) is durable. */
 export interface RecoveredLog {
@@ -101,35 +102,51 @@ function readIndex(
   return index?.clusterId === identity.clusterId ? index : undefined;
 }
 
-/**
- * Seals a segment that was full, or replaces its lost index. That the next segment exists proves it durable up to that one's base,
- * `next`; without a next one its index, although damaged, proves it sealed: its file then has its exact length.
- */
-function finishSeal(context: StorageContext, base: number, next: number | undefined, before: EntryTerm): SealedSegment {
-  const loaded = loadSegment(context, RECOVERY_SLOT, base, before);
-  const end = next ?? offsetOf(loaded.fileBytes, base);
-  if (loaded.end !== end) {
-    context.disk.close(loaded.file);
-    const position = positionOf(Math.min(loaded.invalidAt, end), base);
-    throw damage(loaded.path, position, `batches up to log offset ${end} were durable here, but only those up to ${loaded.end} are whole`);
-  }
-  if (end <= base) throw damage(loaded.path, SEGMENT_HEADER_BYTES, 'a sealed segment has at least one entry, but here is none');
-  rewrite(context, loaded.file, RECOVERY_SLOT, 0, SEGMENT_HEADER_BYTES);
-  context.disk.dataSync(loaded.file);
-  return sealSegment(context, RECOVERY_SLOT, end, loaded.file);
+/** A segment that was full cannot be sealed: `why`, and the log offset up to which it was durable. */
+interface Unsealed {
+  readonly why: LogError;
+  readonly durable: number;
 }
 
 /**
- * As {@link finishSeal}; undefined where the segment is damaged, and there are others who have it: what its entries and terms were, only they know. So the
+ * Seals a segment that was full, or replaces its lost index. That the next segment exists proves it durable up to that one's base,
+ * `next`; without a next one its index, although damaged, proves it sealed: its file then has its exact length. A lost header is made again where the mark of
+ * this directory stands at the end, and so is a page that nothing needs. Returns why it is not whole; throws what no damage explains.
+ */
+function finishSeal(context: StorageContext, base: number, next: number | undefined, before: EntryTerm): SealedSegment | Unsealed {
+  const { disk, identity, memory } = context;
+  const loaded = loadSegment(context, RECOVERY_SLOT, base, before, true);
+  const { path, file, fileBytes, lost } = loaded;
+  const end = next ?? offsetOf(fileBytes, base);
+  const position = positionOf(Math.min(loaded.invalidAt, end), base);
+  if (loaded.end > end) {
+    disk.close(file);
+    throw damage(path, position, `batches go on up to log offset ${loaded.end}, past the beginning of the next segment, at ${end}`);
+  }
+  const mark = memory.slotBytes(RECOVERY_SLOT, position, Math.max(position, fileBytes));
+  const isOurs = lost?.header === undefined || decodeMark(mark, end, identity.markSeed) !== undefined;
+  if (loaded.end === end && end > base && isOurs) {
+    if (lost === undefined) rewrite(context, file, RECOVERY_SLOT, 0, SEGMENT_HEADER_BYTES);
+    else rewritePages(context, file, RECOVERY_SLOT, 0, position);
+    disk.dataSync(file);
+    return sealSegment(context, RECOVERY_SLOT, end, file);
+  }
+  disk.close(file);
+  const what =
+    end > base
+      ? `batches up to log offset ${end} were durable here, but only those up to ${loaded.end} are whole`
+      : 'a sealed segment has at least one entry, but here is none';
+  return { why: lost?.error ?? damage(path, position, what), durable: Math.max(end, base + 1) };
+}
+
+/**
+ * As {@link finishSeal}. One that is not whole is refused, unless there are others who have it: what its entries and terms were, only they know. So the
  * log ends there for now, and what is after it goes when a leader has shown that it has all of it.
  */
-function maybeFinishSeal(context: StorageContext, base: number, next: number | undefined, before: EntryTerm): SealedSegment | undefined {
-  try {
-    return finishSeal(context, base, next, before);
-  } catch (thrown) {
-    if (hasOthers(context.identity) && thrown instanceof LogError && (thrown.code === 'DAMAGE' || isUnreadable(thrown))) return undefined;
-    throw thrown;
-  }
+function maybeFinishSeal(context: StorageContext, base: number, next: number | undefined, before: EntryTerm): SealedSegment | Unsealed {
+  const done = finishSeal(context, base, next, before);
+  if ('why' in done && !hasOthers(context.identity)) throw done.why;
+  return done;
 }
 
 /** The commit bound of the last segment, which is sealed: `known`, or what its header page says. */
@@ -183,7 +200,6 @@ function addTerms({ directory }: StorageContext, base: number, terms: LogTerm[],
   for (const [i, term] of added.entries()) if (i > 0 || !isKnown) terms.push(term);
 }
 
-/** Goes through the segments from the first to the last: seals, and cuts the torn tail of the last one. `known`: see {@link recoverOpen}. */
 /** XXH64 in the node's memory, where nobody reads yet; there may be very many indexes. */
 function hashIn({ map, wasm, bytes: memory }: TailMemory): (bytes: Uint8Array) => bigint {
   const at = map.coldAt(0);
@@ -194,6 +210,7 @@ function hashIn({ map, wasm, bytes: memory }: TailMemory): (bytes: Uint8Array) =
   };
 }
 
+/** Goes through the segments from the first to the last: seals, and cuts the torn tail of the last one. `known`: see {@link recoverOpen}. */
 function recoverSegments(context: StorageContext, { names, bases }: Layout, known: number): Omit<RecoveredLog, 'identity'> {
   const { directory, identity } = context;
   const { start } = identity;
@@ -213,9 +230,10 @@ function recoverSegments(context: StorageContext, { names, bases }: Layout, know
       return { start, terms, sealed, openBase: base, ...open, dataEnd: open.dataEnd ?? lastDataEnd(context, sealed) };
     }
     const segment = index === undefined ? maybeFinishSeal(context, base, next, before) : checkSealed(context, index);
-    if (segment === undefined) {
-      const durable = bases.at(-1) ?? base;
-      const open = recoverOpen(context, base, before, boundOf(context, durable, known), last, Math.max(durable, base + 1));
+    if ('why' in segment) {
+      const newest = bases.at(-1) ?? base;
+      const durable = Math.max(newest, segment.durable);
+      const open = recoverOpen(context, base, before, boundOf(context, newest, known), last, durable);
       addTerms(context, base, terms, openTerms(context, base, open.end), before);
       return { start, terms, sealed, openBase: base, ...open, dataEnd: open.dataEnd ?? lastDataEnd(context, sealed) };
     }

@@ -11,6 +11,7 @@ import { createIdentity, saveStanding } from '../../src/storage/dataDirectory.ts
 import { DIRECT_BYTES, type Disk, type FileHandle } from '../../src/storage/disk.ts';
 import { mend } from '../../src/storage/mender.ts';
 import { indexName, segmentName } from '../../src/storage/names.ts';
+import { examineDirectory } from '../../src/storage/offline.ts';
 import { RECOVERY_SLOT } from '../../src/storage/openSegment.ts';
 import { truncateLog } from '../../src/storage/truncation.ts';
 import { Random } from '../assembly/random.ts';
@@ -67,10 +68,16 @@ interface Built {
   readonly image: DiskImage;
 }
 
-/** A log in one open segment, or, with `isFull`, in one that was full when it ended, and another one after it. */
-function build(nodes: readonly number[] | null, isFull = false): Built {
+/**
+ * A log in one open segment, or, with `isFull`, in one that was full when it ended, and another one after it. The full one lacks its index: it was lost, or,
+ * with `isSealing`, is still to be made, and the file has its first length, with the mark at the end of its entries.
+ */
+function build(nodes: readonly number[] | null, isFull = false, isSealing = false): Built {
   const random = new Random(3);
-  const disk = new MemoryDisk();
+  let unsealed: DiskImage = new Map();
+  const disk = new MemoryDisk(new Map(), ({ kind }) => {
+    if (kind === 'truncate') unsealed = disk.image();
+  });
   createIdentity(disk, DIRECTORY, RANDOM_BYTES, nodes === null ? {} : { nodes });
   const node = new TestNode(disk, memory, RANDOM_BYTES, nowMs);
   node.begin();
@@ -89,6 +96,11 @@ function build(nodes: readonly number[] | null, isFull = false): Built {
   const log = memory.slotBytes(RECOVERY_SLOT, SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES + end).slice();
   const image = new Map(disk.image());
   image.delete(`${DIRECTORY}/${indexName(0)}`);
+  const whole = unsealed.get(PATH);
+  if (isSealing) {
+    if (whole === undefined) throw new Error('a segment is cut to its length when it is sealed');
+    image.set(PATH, whole);
+  }
   return { log, ends, image };
 }
 
@@ -255,6 +267,55 @@ describe('a full segment without an index, with others after it', () => {
     bytes[at] = (bytes[at] ?? 0) ^ 1;
   };
 
+  describe.each([
+    ['alone', ALONE],
+    ['with others', THREE],
+  ])('of a node %s', (_name, nodes) => {
+    const built = build(nodes, true, true);
+    const end = built.ends[4] ?? 0;
+    const markAt = SEGMENT_HEADER_BYTES + end;
+
+    /** A start seals it, and has all of the log. */
+    const expectSealed = (disk: Disk): void => {
+      const { recovered, identity } = start(disk);
+      expect([recovered.sealed.map((each) => [each.base, each.end]), recovered.openBase, recovered.end]).toEqual([
+        [[0, end]],
+        end,
+        built.ends[5],
+      ]);
+      expect([recovered.damage, identity.standing]).toEqual([undefined, 'voter']);
+      expect(examineDirectory(disk, DIRECTORY, { everyEntry: true }).damage).toEqual([]);
+    };
+
+    it('is sealed where the mark of its directory stands at its end, although its header is damaged: that is made again', () => {
+      for (let at = 0; at < 48; at += 1)
+        expectSealed(
+          changed(built, (bytes) => {
+            bytes[at] = (bytes[at] ?? 0) ^ 1;
+          }),
+        );
+      expectSealed(changed(built, (bytes) => bytes.fill(0, 0, SEGMENT_HEADER_BYTES)));
+      expectSealed(new LostPagesDisk(new MemoryDisk(built.image), PATH, [0]));
+    });
+
+    it('is sealed although pages after its end cannot be read', () => {
+      const pages = [pageOf(markAt) + DIRECT_BYTES, pageOf(markAt) + 2 * DIRECT_BYTES].filter((page) => page < 65536);
+      expect(pages).not.toEqual([]);
+      expectSealed(new LostPagesDisk(new MemoryDisk(built.image), PATH, pages));
+    });
+
+    it('is refused where its entries go on past the beginning of the next one, and nothing is changed', () => {
+      const whole = build(nodes);
+      const [from, to] = [whole.image.get(PATH), segmentName(whole.ends[3] ?? 0)];
+      const next = build(nodes, true).image.get(`${DIRECTORY}/${segmentName(end)}`);
+      if (from === undefined || next === undefined) throw new Error('there are two segments');
+      const disk = new MemoryDisk(new Map(whole.image).set(`${DIRECTORY}/${to}`, next));
+      const before = disk.image();
+      expect(() => start(disk)).toThrow(LogError);
+      expect(disk.image()).toEqual(before);
+    });
+  });
+
   it('that is damaged is refused on a node alone', () => {
     expect(() => start(changed(build(ALONE, true), damage))).toThrow(/were durable here, but only those up to/);
   });
@@ -277,4 +338,34 @@ describe('a full segment without an index, with others after it', () => {
     const last = start(disk);
     expect([last.recovered.end, last.identity.standing]).toEqual([end, 'damaged']);
   });
+
+  it('whose header is damaged, without the mark of its directory, is nobody’s: a node that has others begins before it', () => {
+    const disk = changed(build(THREE, true), (bytes) => {
+      bytes[20] = (bytes[20] ?? 0) ^ 1;
+    });
+    const { recovered, identity } = start(disk);
+    expect([recovered.end, recovered.openBase, recovered.damage?.hasKnownEnd, identity.standing]).toEqual([0, 0, false, 'damaged']);
+    expect(() =>
+      start(
+        changed(build(ALONE, true), (bytes) => {
+          bytes[20] = (bytes[20] ?? 0) ^ 1;
+        }),
+      ),
+    ).toThrow(/at byte 0: /);
+  });
+});
+
+it('a last segment that is damaged, and its index, too, is not whole up to its length: the log of a node that has others ends at the damage', () => {
+  const built = build(THREE, true);
+  const image = new Map([...built.image].filter(([path]) => !path.endsWith(segmentName(built.ends[4] ?? 0))));
+  const file = image.get(PATH);
+  if (file === undefined) throw new Error('there is a first segment');
+  image.set(`${DIRECTORY}/${indexName(0)}`, { file: 1_000, bytes: new Uint8Array(30) });
+  const disk = changed({ ...built, image }, (bytes) => {
+    const at = SEGMENT_HEADER_BYTES + 9000;
+    bytes[at] = (bytes[at] ?? 0) ^ 1;
+  });
+  const { recovered, identity } = start(disk);
+  expect([recovered.end, recovered.openBase, identity.standing]).toEqual([built.ends[0], 0, 'damaged']);
+  expect(recovered.damage).toMatchObject({ durable: built.ends[4], hasKnownEnd: false });
 });
