@@ -19,6 +19,22 @@ export function doesCount(standing: Standing): boolean {
   return standing === 'voter' || standing === 'new';
 }
 
+/** What a node's directory says of its part in its cluster. */
+export interface Part {
+  readonly standing: Standing;
+  /** The cluster began with it. */
+  readonly isFounder: boolean;
+}
+
+/**
+ * Those of `all`, nodes of one cluster, that can elect a leader among them: voters, and new ones where the founder is there to be elected, for whom alone they
+ * vote. One that is damaged, or lost its disk, is elected by nobody.
+ */
+export function electorsOf<Node extends Part>(all: readonly Node[]): Node[] {
+  const hasFounder = all.some(({ isFounder, standing }) => isFounder && standing === 'voter');
+  return all.filter(({ standing }) => standing === 'voter' || (standing === 'new' && hasFounder));
+}
+
 /**
  * Whose an entry is: its term, and the instance of that term's leader. Two lists of nodes can have two leaders of one term, so only both
  * together say who wrote a byte.

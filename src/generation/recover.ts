@@ -5,6 +5,7 @@ import { restoredTerm } from '../backup/restore.ts';
 import { assert } from '../core/assert.ts';
 import { toHex } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
+import { electorsOf } from '../core/ids.ts';
 import type { Promotion } from '../format/identity.ts';
 import { type Identity, readIdentity } from '../storage/dataDirectory.ts';
 import type { Disk } from '../storage/disk.ts';
@@ -29,21 +30,27 @@ export interface RecoveryPlan {
   readonly commit: number;
 }
 
-function identityIn(disk: Disk, directory: string): Identity {
+/** The identity of `directory`. Throws a LogError `NOT_A_DATA_DIRECTORY` where it is none. */
+export function identityIn(disk: Disk, directory: string): Identity {
   const identity = readIdentity(disk, directory);
   if (identity !== undefined) return identity;
   throw new LogError('NOT_A_DATA_DIRECTORY', `${directory} is not a LogLog data directory: it is empty`);
 }
 
 /**
- * Whether the log in `directory`, on which no node runs, is the one to go on, by the lines of all directories that are left. Changes nothing. Throws a LogError
- * `USAGE` where it is not, or where nothing needs to be recovered; others as {@link survivorIn}.
+ * Whether the log in `directory`, on which no node runs, is the one to go on, by the lines of all directories that are left. One whose recovery was cut short goes
+ * on, whatever the lines are. Changes nothing. Throws a LogError `USAGE` where it is not, or where nothing needs to be recovered; others as {@link survivorIn}.
  */
-export function planRecovery(disk: Disk, directory: string, lines: readonly Survivor[]): RecoveryPlan {
+export function planRecovery(
+  disk: Disk,
+  directory: string,
+  lines: readonly Survivor[],
+  onProgress?: (doneBytes: number, totalBytes: number) => void,
+): RecoveryPlan {
   const { nodeId, nodes, recovery } = identityIn(disk, directory);
   const set = nodes ?? [nodeId];
   if (recovery !== undefined) return { chosen: undefined, nodeId, nodes: set, lost: [], term: recovery.term, commit: recovery.end };
-  const own = survivorIn(disk, directory);
+  const own = survivorIn(disk, directory, onProgress);
   const ownLine = lineOf(own);
   if (!lines.some((line) => lineOf(line) === ownLine)) {
     const sentence = `none of the lines is that of ${directory} as it is now; nothing was changed: give its own line, too, which is`;
@@ -58,10 +65,11 @@ export function planRecovery(disk: Disk, directory: string, lines: readonly Surv
       `the directory of node ${id} has more than ${directory}: ${more}; nothing was changed: run this command there`,
     );
   }
-  const voters = new Set(lines.filter(({ standing }) => standing === 'voter').map(({ nodeId: id }) => id));
-  if (voters.size > set.length / 2) {
-    const sentence = `the lines are of ${voters.size} of the ${set.length} nodes, which are a majority`;
-    throw new LogError('USAGE', `${sentence}: start them with loglog serve, and nothing is lost; nothing was changed`);
+  const electors = new Set(electorsOf(lines).map(({ nodeId: id }) => id));
+  if (electors.size > set.length / 2) {
+    const sentence = `the lines are of ${electors.size} of the ${set.length} nodes, which are a majority`;
+    const wayOut = 'start them with loglog serve, and nothing is lost, if each is the disk that its node ran on last';
+    throw new LogError('USAGE', `${sentence}: ${wayOut}; nothing was changed`);
   }
   const shown = new Set(lines.map(({ nodeId: id }) => id));
   return {

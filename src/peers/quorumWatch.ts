@@ -1,8 +1,7 @@
 // Finds out when no leader can be elected although all nodes talk, because too many of them lost their disks or never joined. Nothing is wrong
 // with any one of them, so nobody else would. Pure: told what was heard, asked now and then.
 
-import type { Standing } from '../core/ids.ts';
-import type { Introduction } from '../protocol/peerHandshake.ts';
+import { electorsOf, type Part, type Standing } from '../core/ids.ts';
 
 const WHAT: Readonly<Record<Standing, string>> = {
   stranger: 'lost its disk, or never joined',
@@ -15,7 +14,7 @@ const WHAT: Readonly<Record<Standing, string>> = {
 export class QuorumWatch {
   readonly #others: readonly number[];
   /** What each other node that a link leads to said of itself when it was made. */
-  readonly #said = new Map<number, Pick<Introduction, 'standing' | 'isFounder'>>();
+  readonly #said = new Map<number, Part>();
   #lacksLeader = false;
 
   /** `others`: all nodes of the cluster but this one. */
@@ -23,7 +22,7 @@ export class QuorumWatch {
     this.#others = others;
   }
 
-  connected(to: number, { standing, isFounder }: Pick<Introduction, 'standing' | 'isFounder'>): void {
+  connected(to: number, { standing, isFounder }: Part): void {
     this.#said.set(to, { standing, isFounder });
   }
 
@@ -34,14 +33,13 @@ export class QuorumWatch {
   /**
    * Called at intervals in which an election is over, many times: why none can succeed, as long as that is so; undefined: nothing is known.
    */
-  look(node: number, own: Pick<Introduction, 'standing' | 'isFounder'>, leader: number): string | undefined {
+  look(node: number, own: Part, leader: number): string | undefined {
     const lackedLeader = this.#lacksLeader;
     this.#lacksLeader = leader === 0;
     if (leader !== 0 || !lackedLeader || this.#said.size < this.#others.length) return undefined;
     const all = [[node, own] as const, ...this.#said].sort(([a], [b]) => a - b);
-    // New nodes vote for the founder.
-    const hasFounder = all.some(([, { isFounder }]) => isFounder);
-    const voters = all.filter(([, { standing }]) => standing === 'voter' || (standing === 'new' && hasFounder));
+    const electors = electorsOf(all.map(([, part]) => part));
+    const voters = all.filter(([, part]) => electors.includes(part));
     if (voters.length * 2 > all.length) return undefined;
     const lacking = all.filter((each) => !voters.includes(each)).map(([id, { standing }]) => `node ${id} ${WHAT[standing]}`);
     const keep = voters.length === 0 ? '' : `; do not remove the directory of node ${voters.map(([id]) => id).join(' or ')}`;

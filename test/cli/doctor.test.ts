@@ -185,7 +185,7 @@ describe('directories', () => {
     const copies = await doctor(['--no-probe', log.directory, copy]);
     expect(copies).toMatchObject({ code: 1, findings: [{ code: 'OLD_COPY', about: `${log.directory} and ${copy}` }] });
     expect(seen(copies, 'OLD_COPY')).toEqual([
-      `they are copies of one data directory, of node 1; ${log.directory} is the older one, and ends at offset ${log.end}`,
+      'they are copies of one data directory, of node 1; nothing in them tells which one is newer',
     ]);
     flipByte(log.segment(0), 30);
     const damaged = await doctor(['--no-probe', log.directory]);

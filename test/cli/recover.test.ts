@@ -1,12 +1,17 @@
 // As a user: two of three nodes are lost for good, the third is recovered, refuses what is left of before, and grows to three nodes again.
 
-import { existsSync, readFileSync, renameSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { connect } from '../../src/client/index.ts';
 import { ClusterNode } from '../../src/cluster/clusterNode.ts';
 import { claimPorts } from '../../src/cluster/portBlock.ts';
 import { until } from '../../src/cluster/until.ts';
+import { planRecovery, RECOVER_RANDOM_BYTES, recoverCluster } from '../../src/generation/recover.ts';
+import { survivorIn } from '../../src/generation/survivors.ts';
+import { MemoryDisk } from '../crash/memoryDisk.ts';
+import { DIRECTORY } from '../crash/testNode.ts';
+import { describedLog, killed, type MakeLog, NOW_MS } from '../generation/support.ts';
 import { makeDirectory } from '../server/support/fixture.ts';
 import { type CommandResult, runCommand } from '../support/server.ts';
 
@@ -59,14 +64,14 @@ test('two of three nodes are lost, the third is recovered, and grows to three ag
 
   const show = await runCommand(['recover', 'show', first.data]);
   expect(show.code).toBe(0);
-  expect(text(show)).toMatch(/^node=1,instance=[\w=,]+,standing=voter,check=[0-9a-f]{8}$/);
+  expect(text(show)).toMatch(/^node=1,instance=[\w=,]+,number=1,[\w=,]+,standing=voter,founder=(yes|no),check=[0-9a-f]{8}$/);
   const end = Number(/,end=(\d+)/.exec(text(show))?.[1]);
   const apply = ['recover', 'apply', first.data, '--from', text(show)];
   const loss = [
     ', of node 1 of cluster ',
     `and it ends at offset ${end}`,
     `loglog: may be lost: whatever nodes 2, 3 had after offset ${end}, acknowledged or not; nobody can say what that was`,
-    'loglog: clients, bookmarks and receipts of before are of another generation from then on: they get GENERATION_CHANGED',
+    'loglog: clients, bookmarks and receipts of before, of generation 1, are of another generation from then on: they get GENERATION_CHANGED',
     'loglog: no other directory of this cluster may be started again: empty them, and let their nodes join',
   ];
   const asked = await runCommand(apply);
@@ -100,3 +105,73 @@ test('two of three nodes are lost, the third is recovered, and grows to three ag
   await first.kill();
   expect((await log.append('without the first')).offset).toBeGreaterThan(end);
 }, 240_000);
+
+/** The directory of a node of three whose recovery was cut short: its `at`-th plan was written to node.json, and nothing after that. */
+async function cutShort(make: MakeLog, at: number): Promise<string> {
+  const { image } = await killed(make, (identity) => ({ ...identity, nodes: [1, 2, 32], isFounder: false }));
+  let plans = 0;
+  const dying = new MemoryDisk(image, (operation) => {
+    if (operation.kind !== 'rename' || !operation.to.endsWith('node.json')) return;
+    plans += 1;
+    if (plans > at) throw new Error('it dies');
+  });
+  const plan = planRecovery(dying, DIRECTORY, [survivorIn(dying, DIRECTORY)]);
+  const random = new Uint8Array(RECOVER_RANDOM_BYTES).fill(3);
+  expect(() => recoverCluster(dying, DIRECTORY, { plan, random, nowMs: NOW_MS })).toThrow('it dies');
+  const directory = join(makeDirectory(), 'data');
+  mkdirSync(directory);
+  for (const [path, { bytes }] of dying.image())
+    if (path.startsWith(`${DIRECTORY}/`)) writeFileSync(join(directory, basename(path)), bytes);
+  return directory;
+}
+
+test.each([
+  [
+    'of level 1',
+    'before it has begun',
+    describedLog,
+    1,
+    'another generation',
+    'receipts of before, of generation 2, are of another generation from then on: they get GENERATION_CHANGED',
+  ],
+  [
+    'of level 0',
+    'once it has begun',
+    () => Promise.resolve(),
+    2,
+    'another cluster',
+    'the log has no generations, and becomes another cluster: clients, bookmarks and receipts of before get OTHER_CLUSTER',
+  ],
+])(
+  'a recovery of a log %s that was cut short %s is finished by the command that doctor names, without its line',
+  async (_level, _when, make, at, as, loss) => {
+    const { image } = await killed(make, (identity) => ({ ...identity, nodes: [1, 2, 32], isFounder: false }));
+    const untouched = join(makeDirectory(), 'data');
+    mkdirSync(untouched);
+    for (const [path, { bytes }] of image) if (path.startsWith(`${DIRECTORY}/`)) writeFileSync(join(untouched, basename(path)), bytes);
+    const without = await runCommand(['recover', 'apply', untouched]);
+    expect([without.code, without.stderr]).toEqual([
+      2,
+      expect.stringContaining('--from is needed: the lines of all directories that are left'),
+    ]);
+    const asked = await runCommand(['recover', 'apply', untouched, '--from', text(await runCommand(['recover', 'show', untouched]))]);
+    expect([asked.code, asked.stderr]).toEqual([2, expect.stringContaining(loss)]);
+
+    const directory = await cutShort(make, at);
+    const shown = await runCommand(['recover', 'show', directory]);
+    expect([shown.code, shown.stderr]).toEqual([
+      2,
+      expect.stringContaining(`did not come to its end: loglog recover apply ${directory} goes on`),
+    ]);
+    const { stdout } = await runCommand(['doctor', '--no-probe', '--json', directory]);
+    const { findings } = JSON.parse(stdout.toString()) as {
+      readonly findings: readonly { readonly code: string; readonly todo: string }[];
+    };
+    const command = /finish it: loglog (.*); leave the directory as it is/.exec(findings[0]?.todo ?? '')?.[1]?.split(' ') ?? [];
+    expect([findings.length, findings[0]?.code, command]).toEqual([1, 'UNFINISHED', ['recover', 'apply', directory]]);
+    const done = await runCommand(command);
+    expect([done.code, text(done)]).toEqual([0, expect.stringMatching(new RegExp(` segments?, as ${as}\\nIt is node \\d+ of cluster `))]);
+    expect((await runCommand(['verify', directory])).code).toBe(0);
+  },
+  60_000,
+);

@@ -2,26 +2,29 @@
 // that the same command goes on from there.
 
 import { describe, expect, it } from 'vitest';
+import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { NO_INSTANCE } from '../../src/core/ids.ts';
 import { MAX_TERM, MAX_TERM_STEP } from '../../src/core/limits.ts';
 import { planRecovery, RECOVER_RANDOM_BYTES, recoverCluster } from '../../src/generation/recover.ts';
 import type { SuccessionReport } from '../../src/generation/successor.ts';
 import { lineOf, longestOf, readLine, type Survivor, survivorIn } from '../../src/generation/survivors.ts';
 import { checkMirror } from '../../src/node/membership.ts';
-import { readIdentity, readVote } from '../../src/storage/dataDirectory.ts';
-import { segmentName } from '../../src/storage/names.ts';
+import { type Identity, readIdentity, readVote } from '../../src/storage/dataDirectory.ts';
+import { listSegments } from '../../src/storage/layout.ts';
+import { indexName, segmentName } from '../../src/storage/names.ts';
 import { examineDirectory } from '../../src/storage/offline.ts';
 import { Random } from '../assembly/random.ts';
 import { CrashModel } from '../crash/crashModel.ts';
 import { type DiskImage, MemoryDisk } from '../crash/memoryDisk.ts';
-import { DIRECTORY } from '../crash/testNode.ts';
-import { describedLog, entriesIn, goesOn, killed, type MakeLog, NOW_MS } from './support.ts';
+import { DIRECTORY, smallMemory, TestNode } from '../crash/testNode.ts';
+import { describedLog, entriesIn, goesOn, IDENTITY, killed, type MakeLog, NOW_MS } from './support.ts';
 
 const RANDOM = new Uint8Array(RECOVER_RANDOM_BYTES).map((_, i) => i + 1);
 const DRAWN = { cluster: '0102030405060708090a0b0c0d0e0f10', instance: '1112131415161718', generation: '191a1b1c1d1e1f20' };
 
 /** A node of the nodes 1 to 5, as it was killed. */
-const member = (make: MakeLog): ReturnType<typeof killed> =>
-  killed(make, (identity) => ({ ...identity, nodes: [1, 2, 3, 4, 32], known: { 2: '02'.repeat(8) } }));
+const member = (make: MakeLog, more: Partial<Identity> = {}): ReturnType<typeof killed> =>
+  killed(make, (identity) => ({ ...identity, nodes: [1, 2, 3, 4, 32], isFounder: false, known: { 2: '02'.repeat(8) }, ...more }));
 
 /** What the operator does: the directory's own line, and those of others. */
 function apply(disk: MemoryDisk, others: readonly Survivor[] = [], random = RANDOM): SuccessionReport {
@@ -35,18 +38,20 @@ const SURVIVOR: Survivor = {
   instance: '0f'.repeat(8),
   clusterId: 'ab'.repeat(16),
   generation: 'cd'.repeat(8),
+  generationNumber: 3,
   term: 9,
   lastTerm: 7,
   end: 8_096_020,
   commit: 8_096_000,
   standing: 'voter',
+  isFounder: false,
 };
 
 describe('a line', () => {
   it('says all, and is one word for a shell', () => {
     const line = lineOf(SURVIVOR);
     expect(line).toBe(
-      `node=2,instance=${'0f'.repeat(8)},cluster=${'ab'.repeat(16)},generation=${'cd'.repeat(8)},term=9,last=7,end=8096020,commit=8096000,standing=voter,check=48cc5a2c`,
+      `node=2,instance=${'0f'.repeat(8)},cluster=${'ab'.repeat(16)},generation=${'cd'.repeat(8)},number=3,term=9,last=7,end=8096020,commit=8096000,standing=voter,founder=no,check=35fb78b8`,
     );
     expect(line).toMatch(/^[\w=,]+$/);
     expect(readLine(line)).toEqual(SURVIVOR);
@@ -65,6 +70,7 @@ describe('a line', () => {
     expect(() => readLine(`${line} `)).toThrow(/does not match its check/);
     expect(() => readLine(lineOf({ ...SURVIVOR, nodeId: 33 }))).toThrow(/has no valid node/);
     expect(() => readLine(lineOf({ ...SURVIVOR, term: MAX_TERM + 1 }))).toThrow(/has no valid term/);
+    expect(readLine(lineOf({ ...SURVIVOR, isFounder: true, generationNumber: 0 }))).toMatchObject({ isFounder: true, generationNumber: 0 });
   });
 });
 
@@ -85,10 +91,32 @@ describe('of several lines', () => {
 
   it.each([
     ['two clusters', { clusterId: 'ee'.repeat(16) }, /are of two clusters, /],
-    ['two generations', { generation: 'ee'.repeat(8) }, /are of two generations of the log, .*: leave out the older one/],
+    [
+      'two generations',
+      { generation: 'ee'.repeat(8), generationNumber: 4, end: 5 },
+      /^the line of node 2 is of generation 3 of the log \(cdcd.*\), that of node 3 of generation 4 \(eeee.*\): leave out the lines of generation 3, the older one; nothing was changed$/,
+    ],
+    [
+      'two generations that went on from one',
+      { generation: 'ee'.repeat(8) },
+      /both were begun from the same one, and nothing says which is to go on: leave out the lines of one of them/,
+    ],
     ['one directory twice', { instance: SURVIVOR.instance, end: 5 }, /are of one directory, or of copies of it/],
   ])('none is chosen of %s', (_what, change, sentence) => {
     expect(() => longestOf([SURVIVOR, other(change)])).toThrow(sentence);
+    expect(() =>
+      longestOf([
+        { ...SURVIVOR, nodeId: 1, instance: '11'.repeat(8), generation: NO_INSTANCE, generationNumber: 0 },
+        other(change),
+        SURVIVOR,
+      ]),
+    ).toThrow(sentence);
+  });
+
+  it('one that knows no generation is not compared by it: its log may have been raised since', () => {
+    const none = { generation: NO_INSTANCE, generationNumber: 0 };
+    expect(longestOf([SURVIVOR, other(none)]).nodeId).toBe(2);
+    expect(longestOf([SURVIVOR, other({ ...none, lastTerm: 8 })]).nodeId).toBe(3);
   });
 });
 
@@ -105,9 +133,17 @@ describe('a recovery', () => {
     expect(() => apply(disk, others)).toThrow(/the lines are of 3 of the 5 nodes, which are a majority: start them/);
     expect(disk.image()).toEqual(before);
     const [second, third] = others as [Survivor, Survivor];
-    // Two of them may vote, and the third may not: no majority.
-    const plan = planRecovery(disk, DIRECTORY, [own, second, { ...third, standing: 'new', commit: own.end + 7, term: own.term + 5 }]);
+    // Two of them may vote, and the third one only for the founder, which is not there: no majority.
+    const joins = { ...third, standing: 'new' as const, commit: own.end + 7, term: own.term + 5 };
+    const plan = planRecovery(disk, DIRECTORY, [own, second, joins]);
     expect(plan).toMatchObject({ nodeId: 32, nodes: [1, 2, 3, 4, 32], lost: [1, 4], term: own.term + 5, commit: own.end + 7 });
+    // The one that is there decides, as where the nodes themselves say that nobody can be elected.
+    const founded = [own, { ...second, isFounder: true }, joins];
+    expect(() => planRecovery(disk, DIRECTORY, founded)).toThrow(
+      /the lines are of 3 of the 5 nodes, which are a majority: start them with loglog serve, and nothing is lost, if each is the disk that its node ran on last; nothing was changed/,
+    );
+    const lost = [own, { ...second, isFounder: true, standing: 'damaged' as const }, joins];
+    expect(planRecovery(disk, DIRECTORY, lost).lost).toEqual([1, 4]);
   });
 
   it.each([
@@ -118,10 +154,44 @@ describe('a recovery', () => {
     expect(() => survivorIn(new MemoryDisk(image), DIRECTORY)).toThrow(sentence);
   });
 
-  it('is nothing for a directory with damage, which is named', async () => {
+  it.each([
+    ['in an entry of a sealed segment', segmentName(0), SEGMENT_HEADER_BYTES + 300],
+    ['in an index', indexName(0), 90],
+    ['in the vote', 'vote', 9],
+  ])('is nothing for a directory with damage %s, which is named', async (_what, name, position) => {
     const disk = new MemoryDisk((await member(describedLog)).image);
+    expect(survivorIn(disk, DIRECTORY).nodeId).toBe(32);
+    disk.flipBit(`${DIRECTORY}/${name}`, position);
+    const before = disk.image();
+    expect(() => survivorIn(disk, DIRECTORY)).toThrow(
+      new RegExp(
+        `^/data/${name}.*; nothing was changed; a start mends some headers, indexes and pages: start its node once, stop it, and show again; if that says the same, leave this directory out, and keep it, or restore a backup$`,
+      ),
+    );
+    expect(disk.image()).toEqual(before);
+  });
+
+  it.each(['a damaged index', 'a damaged header of the segment in which the log goes on'])(
+    'shows a directory with %s once its node has started',
+    async (what) => {
+      const disk = new MemoryDisk((await member(describedLog)).image);
+      const own = survivorIn(disk, DIRECTORY);
+      const last = listSegments(disk, DIRECTORY).at(-1) ?? 0;
+      disk.flipBit(`${DIRECTORY}/${what === 'a damaged index' ? indexName(0) : segmentName(last)}`, 24);
+      expect(() => survivorIn(disk, DIRECTORY)).toThrow(/start its node once, stop it, and show again/);
+      new TestNode(disk, smallMemory(), IDENTITY, () => NOW_MS);
+      expect(survivorIn(disk, DIRECTORY)).toEqual(own);
+    },
+  );
+
+  it('takes a sealed segment whose header page alone is damaged, as a start does, and writes it anew', async () => {
+    const { image, bytes } = await member(describedLog);
+    const disk = new MemoryDisk(image);
+    const own = survivorIn(disk, DIRECTORY);
     disk.flipBit(`${DIRECTORY}/${segmentName(0)}`, 30);
-    expect(() => survivorIn(disk, DIRECTORY)).toThrow(/does not match its check; a damaged directory cannot be recovered: leave it out/);
+    expect(survivorIn(disk, DIRECTORY)).toEqual(own);
+    const report = apply(disk);
+    goesOn(disk, { end: report.end, bytes });
   });
 });
 

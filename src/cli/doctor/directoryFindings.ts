@@ -3,14 +3,16 @@
 import { configure } from '../../core/config.ts';
 import { LogError } from '../../core/errors.ts';
 import { asFlags } from '../../core/giving.ts';
+import { electorsOf, NO_INSTANCE } from '../../core/ids.ts';
 import { formatNodes } from '../../core/nodeSet.ts';
+import { generationIn, lastTermIn } from '../../generation/survivors.ts';
 import type { Identity } from '../../storage/dataDirectory.ts';
 import { fileSystemOf } from '../../storage/fileSystem.ts';
 import { NodeDisk } from '../../storage/nodeDisk.ts';
 import { type DirectoryFacts, examineDirectory } from '../../storage/offline.ts';
 import { duration } from '../output.ts';
 import { CLOCK_OFF_MS } from './clusterFindings.ts';
-import { inMemory, littleRoom, lyingDisk, probeSyncs, slowDisk } from './disks.ts';
+import { inMemory, littleRoom, lyingDisk, notWritten, probeSyncs, slowDisk } from './disks.ts';
 import { type Finding, finding } from './findings.ts';
 
 /** As many damaged places of a directory are told of. */
@@ -42,6 +44,9 @@ function examine(disk: NodeDisk, directory: string): DirectoryFacts | Finding {
   }
 }
 
+/** What is wrong with the disk for who only has to finish there. */
+const IN_THE_WAY: readonly Finding['code'][] = ['DISK_FULL', 'DISK_LOW', 'NOT_WRITABLE'];
+
 /** What the disk is: by a look, and by some syncs of a file that goes again. */
 function diskFindings(disk: NodeDisk, directory: string): Finding[] {
   const { diskLowBytes: lowBytes, diskCriticalBytes: criticalBytes } = configure({}, asFlags());
@@ -53,21 +58,16 @@ function diskFindings(disk: NodeDisk, directory: string): Finding[] {
     const syncs = probeSyncs(directory);
     return [...found, ...slowDisk(directory, syncs, 'each append waits for one'), ...lyingDisk(directory, syncs, fileSystem)];
   } catch (thrown) {
-    const why = thrown instanceof Error ? thrown.message : String(thrown);
-    const todo = 'run it as the user of the node; look at the mount (mount, dmesg), and make room';
-    return [
-      ...found,
-      finding('DISK_FULL', directory, `nothing can be written there: ${why}`, 'a file of 1 MiB can be written and synced', todo),
-    ];
+    return [...found, notWritten(directory, thrown)];
   }
 }
 
+/** A recovery or a promotion that was cut short: what else the files say then is of its middle, and nothing but that command is to be done. */
 function unfinished({ directory, identity }: DirectoryFacts): Finding[] {
   const run = identity?.recovery !== undefined ? 'recover apply' : identity?.mirror?.promotion !== undefined ? 'promote' : undefined;
   if (run === undefined) return [];
-  return [
-    finding('UNFINISHED', directory, `a loglog ${run} on it did not come to its end`, 'one that did', `loglog ${run} ${directory}, again`),
-  ];
+  const todo = `finish it: loglog ${run} ${directory}; leave the directory as it is until then`;
+  return [finding('UNFINISHED', directory, `a loglog ${run} on it did not come to its end`, 'one that did', todo)];
 }
 
 function standingFindings({ directory, identity }: DirectoryFacts): Finding[] {
@@ -82,12 +82,27 @@ function standingFindings({ directory, identity }: DirectoryFacts): Finding[] {
   return known === undefined ? [] : [finding(known[0], directory, known[1], 'a node that counts', fed)];
 }
 
-function damageFindings({ directory, identity, damage }: DirectoryFacts): Finding[] {
-  const isAlone = (identity?.nodes ?? []).length < 2;
-  const todo = isAlone
-    ? `loglog verify ${directory} names all places; keep the directory, and restore a backup`
-    : 'start its node: it heals what it can from the others; if it refuses to start, give it an empty directory, and it is fed anew';
-  return damage.slice(0, MOST_DAMAGE).map(({ sentence }) => finding('DAMAGED', directory, sentence, 'all that was durable', todo));
+/** What to do about a damaged directory. It goes only where it is known that a majority is well without it: other copies may be damaged, too. */
+function todoOfDamage({ directory, identity }: DirectoryFacts, all: readonly DirectoryFacts[]): string {
+  if (identity === undefined)
+    return 'keep the directory: its node may have an empty one only where a majority of its cluster is well without it; a node alone: restore a backup';
+  const nodes = identity.nodes ?? [];
+  if (nodes.length < 2) return `loglog verify ${directory} names all places; keep the directory, and restore a backup`;
+  const heals = 'start its node: it heals what it can from the others';
+  const others = all.filter((other) => other.identity?.clusterId === identity.clusterId && other.identity.nodeId !== identity.nodeId);
+  const well = electorsOf(others.filter(({ damage }) => damage.length === 0).flatMap((other) => other.identity ?? []));
+  if (new Set(well.map(({ nodeId }) => nodeId)).size > nodes.length / 2)
+    return `${heals}; if it refuses to start, move this directory away and start it with an empty one: it is fed anew by the others, which are a majority`;
+  if (others.length > 0 && well.length === 0)
+    return `empty none of them: all that were given are damaged. Start all nodes: each heals what it can from what the others have whole; if they refuse to start, keep all directories, and restore a backup`;
+  return `${heals}; if it refuses to start, keep the directory: its node may have an empty one only where a majority of the nodes is well without it (give loglog doctor all directories, or ask the cluster)`;
+}
+
+function damageFindings(facts: DirectoryFacts, all: readonly DirectoryFacts[]): Finding[] {
+  const todo = todoOfDamage(facts, all);
+  return facts.damage
+    .slice(0, MOST_DAMAGE)
+    .map(({ sentence }) => finding('DAMAGED', facts.directory, sentence, 'all that was durable', todo));
 }
 
 /** Times in the log that this machine's clock has not reached. */
@@ -106,8 +121,51 @@ function timeFindings({ directory, segments }: DirectoryFacts, nowMs: number): F
   ];
 }
 
+/** By how much a copy is newer than another one of its directory: by its term, which never falls, then its last term, then its end. 0: nothing tells. */
+function newerBy(a: DirectoryFacts, b: DirectoryFacts): number {
+  const [one, other] = [a.vote, b.vote];
+  // Where it is damaged, its end is not what it was.
+  if (one === undefined || other === undefined || a.damage.length > 0 || b.damage.length > 0) return 0;
+  return one.currentTerm - other.currentTerm || byLog(a, b);
+}
+
+function byLog(a: DirectoryFacts, b: DirectoryFacts): number {
+  const last = (facts: DirectoryFacts): number => (facts.identity === undefined ? 0 : lastTermIn(facts, facts.identity));
+  return last(a) - last(b) || a.end - b.end;
+}
+
+function copyFinding(a: DirectoryFacts, b: DirectoryFacts, nodeId: number): Finding {
+  const seen = `they are copies of one data directory, of node ${nodeId}`;
+  const both = `${a.directory} and ${b.directory}`;
+  const tell = (what: string, todo: string): Finding => finding('OLD_COPY', both, `${seen}; ${what}`, 'one directory of each node', todo);
+  const by = newerBy(a, b);
+  const [newer, older] = by >= 0 ? [a, b] : [b, a];
+  const hasLess = byLog(newer, older) < 0;
+  if (by === 0 || hasLess) {
+    const why = hasLess ? `${newer.directory} is of a later term, and has less of the log` : 'nothing in them tells which one is newer';
+    return tell(why, 'keep both, and start the node only on the one that it ran on last: on any other it has forgotten votes');
+  }
+  const last = (facts: DirectoryFacts): string => `ends at offset ${facts.end}, in term ${facts.vote?.currentTerm}`;
+  const what = `${older.directory} is the older one: it ${last(older)}, the other one ${last(newer)}`;
+  return tell(what, `never start a node on ${older.directory}: remove it`);
+}
+
+function generationFinding(disk: NodeDisk, a: DirectoryFacts, b: DirectoryFacts): Finding | undefined {
+  const known = [a, b].map((facts) => ({ ...generationIn(disk, facts), directory: facts.directory }));
+  const [earlier, later] = known.sort((one, other) => one.number - other.number);
+  // A log of level 0 has none, and one that joins has that of what it was fed so far.
+  if (earlier === undefined || later === undefined || earlier.id === NO_INSTANCE || earlier.id === later.id) return undefined;
+  if (a.identity?.standing !== 'voter' || b.identity?.standing !== 'voter') return undefined;
+  const seen = `they are of two generations of the log: ${earlier.directory} of number ${earlier.number} (${earlier.id}), ${later.directory} of number ${later.number} (${later.id})`;
+  const todo =
+    earlier.number < later.number
+      ? `move ${earlier.directory} away, and start its node with an empty one: it joins the log that was begun anew since`
+      : 'both were begun from the same one: keep both, decide which is to go on, and move the other one away';
+  return finding('DIFFERENT_LOGS', `${a.directory} and ${b.directory}`, seen, 'directories of one generation', todo);
+}
+
 /** What does not fit of two directories that were given. */
-function pairFindings(a: DirectoryFacts, b: DirectoryFacts): Finding[] {
+function pairFindings(disk: NodeDisk, a: DirectoryFacts, b: DirectoryFacts): Finding[] {
   const [one, other] = [a.identity, b.identity];
   if (one === undefined || other === undefined || one.mirror !== undefined || other.mirror !== undefined) return [];
   const both = `${a.directory} and ${b.directory}`;
@@ -121,11 +179,9 @@ function pairFindings(a: DirectoryFacts, b: DirectoryFacts): Finding[] {
         'start each only among the nodes of its own cluster',
       ),
     ];
-  if (one.instance === other.instance) {
-    const older = a.end <= b.end ? a : b;
-    const seen = `they are copies of one data directory, of node ${one.nodeId}; ${older.directory} is the older one, and ends at offset ${older.end}`;
-    return [finding('OLD_COPY', both, seen, 'one directory of each node', `never start a node on ${older.directory}: remove it`)];
-  }
+  if (one.instance === other.instance) return [copyFinding(a, b, one.nodeId)];
+  const generation = generationFinding(disk, a, b);
+  if (generation !== undefined) return [generation];
   if (one.nodeId === other.nodeId)
     return [
       finding(
@@ -136,12 +192,6 @@ function pairFindings(a: DirectoryFacts, b: DirectoryFacts): Finding[] {
         'keep the one that its node runs on; the other one is of a disk that was lost, or of a machine with the wrong --node',
       ),
     ];
-  if (one.generation !== undefined && other.generation !== undefined && one.generation !== other.generation) {
-    const seen = `they are of two generations of the log, ${one.generation} and ${other.generation}: one was begun anew since`;
-    return [
-      finding('DIFFERENT_LOGS', both, seen, 'directories of one generation', 'empty the one of the earlier generation: its node is fed'),
-    ];
-  }
   if (one.nodes !== null && other.nodes !== null && one.nodes.join() !== other.nodes.join()) {
     const seen = `one is of the nodes ${formatNodes(one.nodes)}, the other one of the nodes ${formatNodes(other.nodes)}`;
     return [finding('DIFFERENT_LOGS', both, seen, 'one set of nodes', 'start all with the same ids in --peers')];
@@ -149,16 +199,34 @@ function pairFindings(a: DirectoryFacts, b: DirectoryFacts): Finding[] {
   return [];
 }
 
-/** That those of all nodes of a cluster were given, and too few of them may vote. */
+/** That those of all nodes of a cluster were given, and too few of them can elect a leader: the nodes' own rule. Of one node the newest counts. */
 function voterFindings(all: readonly DirectoryFacts[]): Finding[] {
-  const identities = all.flatMap(({ identity }) => identity ?? []);
-  const nodes = identities[0]?.nodes ?? [];
-  if (nodes.length < 2 || !nodes.every((id) => identities.some(({ nodeId }) => nodeId === id))) return [];
-  const voters = new Set(identities.filter(({ standing }) => standing === 'voter').map(({ nodeId }) => nodeId));
+  const [first] = all.flatMap(({ identity }) => identity ?? []);
+  const nodes = first?.nodes ?? [];
+  const ofNodes = nodes.flatMap((id) => {
+    const own = all.filter(
+      ({ identity }) => identity?.nodeId === id && identity.clusterId === first?.clusterId && identity.mirror === undefined,
+    );
+    const [newest] = own.sort((a, b) => newerBy(b, a));
+    return newest?.identity ?? [];
+  });
+  if (nodes.length < 2 || ofNodes.length < nodes.length) return [];
+  const electors = electorsOf(ofNodes).map(({ nodeId }) => nodeId);
   const needed = Math.floor(nodes.length / 2) + 1;
-  if (voters.size >= needed) return [];
-  const seen = `of the nodes ${formatNodes(nodes)} only ${voters.size} may vote${voters.size === 0 ? '' : `: ${formatNodes([...voters].sort((a, b) => a - b))}`}`;
-  return [finding('NO_MAJORITY', 'the cluster', seen, `${needed} that may vote`, 'loglog recover show on each of them')];
+  if (electors.length >= needed) return [];
+  const seen = `of the nodes ${formatNodes(nodes)} only ${electors.length} may vote for a leader${electors.length === 0 ? '' : `: ${formatNodes(electors)}`}`;
+  const heals = ofNodes.some(({ standing }) => standing === 'damaged')
+    ? 'start all nodes: damaged ones may heal each other; otherwise '
+    : '';
+  return [
+    finding(
+      'NO_MAJORITY',
+      'the cluster',
+      seen,
+      `${needed} that may vote for one`,
+      `${heals}stop them, and loglog recover show on each of them`,
+    ),
+  ];
 }
 
 export interface DirectoryReport {
@@ -170,18 +238,16 @@ export interface DirectoryReport {
 /** All that is wrong with `directories`, which exist. `isProbing`: some bytes are written to each disk, and removed again. */
 export function directoryFindings(directories: readonly string[], isProbing: boolean, nowMs: number): DirectoryReport {
   const disk = new NodeDisk();
-  const found: Finding[] = [];
-  const all: DirectoryFacts[] = [];
-  for (const directory of directories) {
-    const facts = examine(disk, directory);
-    if ('code' in facts) {
-      found.push(facts);
-      continue;
-    }
-    all.push(facts);
-    found.push(...unfinished(facts), ...damageFindings(facts), ...standingFindings(facts), ...timeFindings(facts, nowMs));
-    if (isProbing) found.push(...diskFindings(disk, directory));
+  const examined = directories.map((directory) => examine(disk, directory));
+  const found = examined.filter((each): each is Finding => 'code' in each);
+  const facts = examined.filter((each): each is DirectoryFacts => !('code' in each));
+  const all = facts.filter((each) => unfinished(each).length === 0);
+  for (const each of facts) {
+    const { directory } = each;
+    const ofDisk = isProbing ? diskFindings(disk, directory) : [];
+    if (!all.includes(each)) found.push(...unfinished(each), ...ofDisk.filter(({ code }) => IN_THE_WAY.includes(code)));
+    else found.push(...damageFindings(each, all), ...standingFindings(each), ...timeFindings(each, nowMs), ...ofDisk);
   }
-  for (const [i, a] of all.entries()) for (const b of all.slice(i + 1)) found.push(...pairFindings(a, b));
-  return { findings: [...found, ...voterFindings(all)], logs: all.length };
+  for (const [i, a] of all.entries()) for (const b of all.slice(i + 1)) found.push(...pairFindings(disk, a, b));
+  return { findings: [...found, ...voterFindings(all)], logs: facts.length };
 }

@@ -1,8 +1,10 @@
 // What a disk must be for a log, and what it is: where the log lies, how much room there is, how long a sync takes, and whether a sync does anything.
 
-import { closeSync, fdatasyncSync, fsyncSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import { randomInt } from 'node:crypto';
+import { closeSync, fdatasyncSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SyncStatus } from '../../node/status.ts';
+import { spareName } from '../../storage/names.ts';
 import { readableBytes } from '../output.ts';
 import { type Finding, finding } from './findings.ts';
 
@@ -17,7 +19,13 @@ export const IMPOSSIBLE_SYNC_MS = 0.005;
 /** File systems that are memory. */
 const IN_MEMORY = ['tmpfs', 'ramfs'];
 
-const PROBE_FILE = 'spare-9999999999999999.tmp';
+/** Where the numbers of its files begin: spare files have numbers from 1 on. */
+const FIRST_PROBE = 2 ** 40;
+/** The name of a file to write: another one each time, and one that a start of a node removes. */
+export function probeName(): string {
+  return spareName(FIRST_PROBE + randomInt(FIRST_PROBE));
+}
+
 const PROBE_BYTES = 4096;
 const PROBE_SYNCS = 256;
 /** Of fewer than these, one that happens to be long would be one of a hundred. */
@@ -31,7 +39,7 @@ const milliseconds = (ms: number): string => (ms < 1 ? `${ms.toFixed(3)} ms` : `
  * not disturbed. Throws what the system says.
  */
 export function probeSyncs(directory: string): SyncStatus {
-  const path = join(directory, PROBE_FILE);
+  const path = join(directory, probeName());
   const file = openSync(path, 'wx', 0o600);
   try {
     const bytes = new Uint8Array(PROBE_BYTES).fill(1);
@@ -51,8 +59,26 @@ export function probeSyncs(directory: string): SyncStatus {
     return { count: times.length, p50Ms: at(0.5), p99Ms: times.length < ENOUGH_FOR_P99 ? null : at(0.99) };
   } finally {
     closeSync(file);
-    unlinkSync(path);
+    // A node that started meanwhile has removed it.
+    rmSync(path, { force: true });
   }
+}
+
+/** That nothing could be written there, and why. */
+export function notWritten(about: string, thrown: unknown): Finding {
+  const why = thrown instanceof Error ? thrown.message : String(thrown);
+  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
+  const [expected, seen] = ['a file of 1 MiB can be written and synced', `nothing can be written there: ${why}`];
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return finding(
+      'DISK_FULL',
+      about,
+      seen,
+      expected,
+      'make room: remove what others have put there, or enlarge the file system or its quota',
+    );
+  const todo = 'run it as the user of the node; look at the mount (mount), and at the disk (dmesg)';
+  return finding('NOT_WRITABLE', about, seen, expected, todo);
 }
 
 /** That syncs take long. `effect`: who waits for them. */

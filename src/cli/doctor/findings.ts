@@ -16,6 +16,7 @@ export const FINDING_CODES = [
   'NOT_A_VOTER',
   'DISK_FULL',
   'DISK_LOW',
+  'NOT_WRITABLE',
   'DISK_LIES',
   'NOT_DURABLE',
   'DISK_SLOW',
