@@ -57,6 +57,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   tls: async () => (await import('./commands/tls.ts')).tlsCommand(),
   token: async () => (await import('./commands/token.ts')).tokenCommand(),
   bench: async () => (await import('./commands/bench.ts')).benchCommand(),
+  completion: async () =>
+    (await import('./commands/completion.ts')).completionCommand(async () => makeProgram(await loadCommands(undefined))),
 };
 
 /** The command that `name` names alone, or all of them where it names none: for the help, and for what is said of a wrong name. */
