@@ -1,15 +1,17 @@
 // The whole build: native code is held against its hashes, AssemblyScript to WebAssembly, the bytes into a module that every platform can
-// import, TypeScript to dist/.
+// import, TypeScript to dist/, and of that the command and its threads to a few files in dist/src/program/.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { rolldown } from 'rolldown';
 import { refuseOtherNatives } from './natives.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
+const main = join(root, 'dist/src/program/main.js');
 
 /** npm also runs `prepare` when npx links this folder: there is nothing to do then, and a failure would leave npx broken for good. */
 function isPrepared() {
@@ -19,7 +21,7 @@ function isPrepared() {
     console.error('LogLog is not built: its dependencies are not installed; run npm ci');
     return true;
   }
-  const built = statSync(join(root, 'dist/src/cli/main.js'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const built = statSync(main, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const sources = ['assembly', 'src', 'bench', 'test', 'scripts']
     .filter((folder) => existsSync(join(root, folder)))
     .flatMap((folder) => readdirSync(join(root, folder), { recursive: true }).map((name) => join(root, folder, name)))
@@ -59,12 +61,40 @@ function buildWasm(target, folder, sources) {
   writeFileSync(module, `${head}export const ${target.toUpperCase()}_WASM = '${bytes}';\n`);
 }
 
+/**
+ * The command and what its threads run, in few files: to find, read and link hundreds of modules in each thread was a third of the processor time of a
+ * node's start. The folder is as deep as those that its modules come from, because they name other files by where they are themselves.
+ */
+async function bundleProgram() {
+  const built = join(root, 'dist/src');
+  const bundle = await rolldown({
+    input: { main: join(built, 'cli/main.js'), raftThread: join(built, 'threads/raftThread.js'), worker: join(built, 'threads/worker.js') },
+    platform: 'node',
+    external: (id) => !id.startsWith('.') && !id.startsWith(root),
+    onLog: (_level, { message }) => {
+      throw new Error(message);
+    },
+  });
+  const { output } = await bundle.generate({ format: 'esm' });
+  await bundle.close();
+  const files = new Map(output.map(({ fileName, code }) => [fileName, code]));
+  files.set('poolThread.cjs', readFileSync(join(built, 'threads/poolThread.cjs'), 'utf8'));
+  // What has not changed stays as it is, for those that run it now.
+  const folder = dirname(main);
+  mkdirSync(folder, { recursive: true });
+  for (const name of readdirSync(folder)) if (!files.has(name)) rmSync(join(folder, name));
+  for (const [name, code] of files) {
+    const path = join(folder, name);
+    if (!existsSync(path) || readFileSync(path, 'utf8') !== code) writeFileSync(path, code);
+  }
+}
+
 mkdirSync(join(root, 'dist/wasm'), { recursive: true });
 const sources = wasmSources();
 buildWasm('server', 'memory', sources);
 buildWasm('client', 'client', sources);
 run(tsc, ['-p', 'tsconfig.json']);
-const main = join(root, 'dist/src/cli/main.js');
+await bundleProgram();
 chmodSync(main, 0o755);
 // It tells when all was built, also where nothing of it has changed.
 utimesSync(main, new Date(), new Date());

@@ -97,7 +97,7 @@ async function makeServer(folder) {
       mkdirSync(dirname(join(folder, 'dist', name, path)), { recursive: true });
       // The maps lead to sources, which are not in the package.
       const code = readFileSync(join(root, 'dist', name, path), 'utf8').replace(/^\/\/# sourceMappingURL=.*\n?/m, '');
-      writeFileSync(join(folder, 'dist', name, path), code, { mode: path === 'cli/main.js' ? 0o755 : 0o644 });
+      writeFileSync(join(folder, 'dist', name, path), code, { mode: path === 'program/main.js' ? 0o755 : 0o644 });
     }
   }
   const fields = {

@@ -22,7 +22,7 @@ function isOwn(path: string): boolean {
 function npxFinds(folder: string): boolean {
   const command = join(folder, 'node_modules/.bin/loglog');
   if (existsSync(command)) return isOwn(command);
-  if (existsSync(join(folder, 'package.json'))) return isOwn(join(folder, 'dist/src/cli/main.js'));
+  if (existsSync(join(folder, 'package.json'))) return isOwn(join(folder, 'dist/src/program/main.js'));
   return dirname(folder) !== folder && npxFinds(dirname(folder));
 }
 

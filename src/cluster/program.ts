@@ -8,7 +8,7 @@ export function compiled(path: string): string {
 }
 
 /** Path of the compiled command. */
-export const LOGLOG = compiled('cli/main.js');
+export const LOGLOG = compiled('program/main.js');
 
 /**
  * A flag of `loglog serve`: stop, as after SIGTERM, when standard input ends. Whoever starts a node holds the other end of its standard

@@ -15,7 +15,11 @@ export class RaftWorker implements RaftChannel {
   /** Starts the thread. `keepsRunning`: whether the process goes on running for it. */
   constructor(setup: RaftSetup, keepsRunning: boolean) {
     this.#keepsRunning = keepsRunning;
-    this.#worker = new Worker(new URL('./raftThread.js', import.meta.url), { workerData: setup, name: 'raft', execArgv: threadFlags() });
+    this.#worker = new Worker(new URL('../program/raftThread.js', import.meta.url), {
+      workerData: setup,
+      name: 'raft',
+      execArgv: threadFlags(),
+    });
   }
 
   listen(listener: RaftListener): void {

@@ -44,7 +44,7 @@ export class ThreadPool {
     const execArgv = threadFlags();
     this.#options = options;
     this.#pool = new Piscina({
-      filename: new URL('./poolThread.cjs', import.meta.url).href,
+      filename: new URL('../program/poolThread.cjs', import.meta.url).href,
       workerData: setup,
       minThreads,
       maxThreads,

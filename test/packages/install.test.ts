@@ -47,7 +47,7 @@ it('runs, installed without scripts: the command, the client, and a cluster for 
 it('says the command by which it is called from where it was called', async () => {
   const elsewhere = join(packages.directory, 'elsewhere');
   mkdirSync(elsewhere);
-  const main = join(project, 'node_modules/loglogd/dist/src/cli/main.js');
+  const main = join(project, 'node_modules/loglogd/dist/src/program/main.js');
   const init = (data: string): readonly string[] => [
     main,
     'init',
