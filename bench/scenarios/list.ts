@@ -25,6 +25,7 @@ import { read } from './read.ts';
 import { readBack } from './readBack.ts';
 import { restart } from './restart.ts';
 import { restartIdle } from './restartIdle.ts';
+import { scrub } from './scrub.ts';
 import { startSegments } from './startSegments.ts';
 import { tail } from './tail.ts';
 import { testCluster } from './testCluster.ts';
@@ -56,6 +57,7 @@ export const SCENARIOS: readonly Scenario[] = [
   restartIdle,
   startSegments,
   trims,
+  scrub,
   clusterAppend,
   clusterOneInFlight,
   peerProof,
