@@ -148,7 +148,7 @@ function fill(
   const segments = new RestoredSegments(disk, directory, { clusterId, markSeed, before, createdMs: nowMs, end, keepsTokens });
   try {
     copyEntries(disk, folder, manifest, workspace, segments, before.term, onProgress);
-    hasGeneration = segments.beginGeneration({ term, instance, generationId });
+    hasGeneration = segments.beginGeneration({ nodeId, term, instance, generationId });
     if (keepsTokens) tokens = segments.tokensBefore;
   } finally {
     segments.drop();

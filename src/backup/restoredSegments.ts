@@ -37,7 +37,9 @@ export interface RestoredLog {
 
 /** Who begins a generation of a log, with the first entries of a term. */
 export interface Beginner {
+  readonly nodeId: number;
   readonly term: number;
+  /** Of its data directory. */
   readonly instance: string;
   /** 16 hexadecimal digits, drawn at random. */
   readonly generationId: string;
@@ -125,10 +127,10 @@ export class RestoredSegments {
    * Seals what there is, and begins another generation of the log in a segment of its own: a state entry, and the no-op of the term. Not of a log without
    * state entries, which has no generations: returns whether it did.
    */
-  beginGeneration({ term, instance, generationId }: Beginner): boolean {
+  beginGeneration({ nodeId, term, instance, generationId }: Beginner): boolean {
     this.finish();
     const base = this.#end;
-    const payload = this.#fold.nextGeneration(this.#before, generationId, this.#log.keepsTokens);
+    const payload = this.#fold.nextGeneration(this.#before, generationId, this.#log.keepsTokens, { id: nodeId, instance });
     if (payload === undefined) return false;
     const state = encodeOwnEntry(KIND_STATE, payload, term, base);
     const noOp = encodeOwnEntry(KIND_NOOP, noOpPayload(instance), term, base + state.length);

@@ -2,7 +2,9 @@
 
 import { KIND_STATE } from '../../assembly/layout.ts';
 import type { EntryTerm } from '../core/ids.ts';
+import type { Directory } from '../core/members.ts';
 import { NO_ACCESS, tokensIn } from '../format/access.ts';
+import { type LogMembers, NO_MEMBERS } from '../format/configuration.ts';
 import { type LogState, stateBytes, writeState } from '../format/controlEntries.ts';
 import { foldControl, UNTOLD } from '../format/controlFold.ts';
 import { entryBytesOf, isData, kindOf } from '../format/entry.ts';
@@ -42,12 +44,18 @@ export class StateFold {
     return tokensIn(this.#state.access).size;
   }
 
-  /** The payload of a state entry after an entry of `before`, of the next generation, whose id is `generationId`; without tokens unless `keepsTokens`. */
-  nextGeneration(before: EntryTerm, generationId: string, keepsTokens: boolean): Uint8Array | undefined {
+  /**
+   * The payload of a state entry after an entry of `before`, of the next generation, whose id is `generationId`; without tokens unless `keepsTokens`. Where
+   * the log says which nodes it has, its only one from there on is `sole`, the directory that goes on with it: a voter, where that is reached is not known.
+   */
+  nextGeneration(before: EntryTerm, generationId: string, keepsTokens: boolean, sole: Directory): Uint8Array | undefined {
     if (!this.isKnown) return undefined;
     const generation = { number: this.#state.generation.number + 1, id: generationId };
     const access = keepsTokens ? this.#state.access : NO_ACCESS;
-    const state: LogState = { ...this.#state, dataEnd: this.#dataEnd, before, generation, access };
+    const { members } = this.#state.nodes;
+    const nodes: LogMembers =
+      members.length === 0 ? NO_MEMBERS : { members: [{ ...sole, role: 'voter', host: '', port: 0, peerPort: 0 }], removed: [] };
+    const state: LogState = { ...this.#state, dataEnd: this.#dataEnd, before, generation, access, nodes };
     const payload = new Uint8Array(stateBytes(state));
     writeState(new DataView(payload.buffer), 0, state);
     return payload;

@@ -3,6 +3,12 @@
 /** The newest level of a log that this build writes. A log of level 0 has no-ops as its only control entries. */
 export const LOG_LEVEL = 1;
 
+/**
+ * The level from which on a log says which nodes it has. Nodes can run such a log, and no log of users comes to that level yet: not by its beginning, and not by
+ * `upgrade finalize`, because nothing changes such a set yet. So a node that is not told otherwise refuses it, as one of a newer build.
+ */
+export const MEMBERS_LEVEL = 2;
+
 /** Levels that a build knows. */
 export interface LevelRange {
   readonly lowest: number;

@@ -1,5 +1,5 @@
 // What the log is to say of its nodes: the payload of configuration entries, which is also section 7 of the state, and section 8, the directories that were
-// removed. No build writes them yet, so a node stops at them like at anything of a newer build. docs/FORMAT.md, "Configuration".
+// removed: of logs of level 2, which no log of users has yet. docs/FORMAT.md, "Configuration".
 //
 //   configuration   0 u32 members │ 4 u32 zero │ 8 members, ids ascend
 //   member          0 u8 id │ 1 u8 role: 1 voter, 2 learner │ 2 u16 port for clients │ 4 u16 port for nodes │ 6 u16 bytes of the host │ 8 8 bytes instance │ 16 host
@@ -15,6 +15,8 @@ import {
   type Directory,
   faultOfConfiguration,
   faultOfStep,
+  hasDirectory,
+  isSameConfiguration,
   MEMBER_BYTES,
   type Member,
   type MemberRole,
@@ -22,7 +24,8 @@ import {
 } from '../core/members.ts';
 
 const ROLES: Readonly<Record<MemberRole, number>> = { voter: 1, learner: 2 };
-const DIRECTORY_BYTES = 16;
+/** Bytes of each directory that was removed. */
+export const DIRECTORY_BYTES = 16;
 
 /** The payload of a configuration entry. */
 export function configurationPayload(members: Configuration): Uint8Array {
@@ -104,6 +107,19 @@ export interface LogMembers {
   readonly members: Configuration;
   readonly removed: readonly Directory[];
 }
+
+/** Whether two logs say the same of their nodes. */
+export function hasSameNodes(one: LogMembers, other: LogMembers): boolean {
+  if (one === other) return true;
+  return (
+    isSameConfiguration(one.members, other.members) &&
+    one.removed.length === other.removed.length &&
+    one.removed.every((directory) => hasDirectory(other.removed, directory))
+  );
+}
+
+/** Of a log that does not say which nodes it has. */
+export const NO_MEMBERS: LogMembers = { members: [], removed: [] };
 
 /** The same after a configuration entry of `next`: `before` itself where that may not follow, which nodes pass over. */
 export function foldConfiguration(before: LogMembers, next: Configuration): LogMembers {

@@ -7,11 +7,13 @@
 //   level   0 u32 level that all nodes know
 //   policy  0 u64 bytes to keep │ 8 u64 age to keep, ms        0: no bound
 //   access  access.ts
+//   configuration  configuration.ts
 //   state   sections: 0 u16 type │ 2 u16 zero │ 4 u32 length │ 8 value; types ascend
 
 import {
   ENTRY_HEADER_BYTES,
   KIND_ACCESS,
+  KIND_CONFIGURATION,
   KIND_CONTINUED,
   KIND_LEVEL,
   KIND_POLICY,
@@ -23,9 +25,19 @@ import {
 import { fromHex, getOffset, setOffset, toHex, viewOf } from '../core/bytes.ts';
 import { type EntryTerm, NO_TERM } from '../core/ids.ts';
 import { readInstance, writeInstance } from '../core/instances.ts';
-import { LOG_LEVEL } from '../core/levels.ts';
+import { LOG_LEVEL, MEMBERS_LEVEL } from '../core/levels.ts';
 import { MAX_LOG_OFFSET, MAX_TERM } from '../core/limits.ts';
+import { configurationBytes } from '../core/members.ts';
 import { isAccessTable, NO_ACCESS, readAccess } from './access.ts';
+import {
+  configurationPayload,
+  DIRECTORY_BYTES,
+  type LogMembers,
+  NO_MEMBERS,
+  readConfiguration,
+  readRemoved,
+  removedBytes,
+} from './configuration.ts';
 import { entryBytesOf, kindOf, kindSizeAt, payloadBytesOf } from './entry.ts';
 
 /** Where the log starts since a trim. */
@@ -83,6 +95,8 @@ export interface LogState {
   readonly policy: Policy;
   /** The tokens, as access.ts has them. */
   readonly access: Uint8Array;
+  /** The nodes: none while the log does not say which it has. */
+  readonly nodes: LogMembers;
 }
 
 /** A log that was never trimmed. */
@@ -115,9 +129,11 @@ const TIME = 3;
 const SEAL = 4;
 const LEVEL = 5;
 const GENERATION = 6;
+const MEMBERS = 7;
+const REMOVED = 8;
 const POLICY = 9;
 const ACCESS = 12;
-/** Bytes of the value of each section that has always as many; the table of tokens has as many as it needs. Other types are a newer build's. */
+/** Bytes of the value of each section that has always as many; those of {@link VARIABLE} have as many as they need. Other types are a newer build's. */
 const LENGTHS: Readonly<Record<number, number>> = {
   [BEFORE]: 24,
   [TRIM]: TRIM_PAYLOAD_BYTES,
@@ -127,6 +143,7 @@ const LENGTHS: Readonly<Record<number, number>> = {
   [GENERATION]: 16,
   [POLICY]: POLICY_PAYLOAD_BYTES,
 };
+const VARIABLE: readonly number[] = [MEMBERS, REMOVED, ACCESS];
 
 export const isSamePolicy = (left: Policy, right: Policy): boolean => left.bytes === right.bytes && left.ageMs === right.ageMs;
 
@@ -135,13 +152,15 @@ const isSealed = ({ end }: Seal): boolean => end > 0;
 const isPolicy = ({ bytes, ageMs }: Policy): boolean => bytes > 0 || ageMs > 0;
 
 /** Bytes of the payload of a state entry. */
-export function stateBytes(state: Pick<LogState, 'trim' | 'seal' | 'policy' | 'access'>): number {
+export function stateBytes(state: Pick<LogState, 'trim' | 'seal' | 'policy' | 'access' | 'nodes'>): number {
   const types = [BEFORE, TIME, LEVEL, GENERATION];
   if (isTrimmed(state.trim)) types.push(TRIM);
   if (isSealed(state.seal)) types.push(SEAL);
   if (isPolicy(state.policy)) types.push(POLICY);
-  const access = state.access.length === 0 ? 0 : SECTION_HEADER_BYTES + state.access.length;
-  return types.reduce((sum, type) => sum + SECTION_HEADER_BYTES + (LENGTHS[type] ?? 0), access);
+  const { members, removed } = state.nodes;
+  const lengths = [members.length === 0 ? 0 : configurationBytes(members), removed.length * DIRECTORY_BYTES, state.access.length];
+  const variable = lengths.reduce((sum, length) => sum + (length === 0 ? 0 : SECTION_HEADER_BYTES + length), 0);
+  return types.reduce((sum, type) => sum + SECTION_HEADER_BYTES + (LENGTHS[type] ?? 0), variable);
 }
 
 /** Writes the payload of a trim entry at `at`. */
@@ -255,10 +274,15 @@ export function writeState(view: DataView, at: number, state: LogState): void {
     view.setUint32(valueAt + 4, 0, true);
     writeInstance(view, valueAt + 8, state.generation.id);
   });
+  const bytes = (type: number, value: Uint8Array): void => {
+    if (value.length > 0)
+      section(type, (valueAt) => new Uint8Array(view.buffer, view.byteOffset + valueAt, value.length).set(value), value.length);
+  };
+  const { members, removed } = state.nodes;
+  if (members.length > 0) bytes(MEMBERS, configurationPayload(members));
+  bytes(REMOVED, removedBytes(removed));
   if (isPolicy(state.policy)) section(POLICY, (valueAt) => writePolicy(view, valueAt, state.policy));
-  const { access } = state;
-  if (access.length > 0)
-    section(ACCESS, (valueAt) => new Uint8Array(view.buffer, view.byteOffset + valueAt, access.length).set(access), access.length);
+  bytes(ACCESS, state.access);
 }
 
 /** Whether two states are the same: they have the same bytes. */
@@ -283,7 +307,7 @@ function sectionsIn(view: DataView, at: number, bytes: number): Map<number, numb
     const type = view.getUint16(next, true);
     const length = view.getUint32(next + 4, true);
     if (type <= last || view.getUint16(next + 2, true) !== 0) return undefined;
-    if (type === ACCESS ? length > at + bytes - next - SECTION_HEADER_BYTES : length !== LENGTHS[type]) return undefined;
+    if (VARIABLE.includes(type) ? length > at + bytes - next - SECTION_HEADER_BYTES : length !== LENGTHS[type]) return undefined;
     found.set(type, next + SECTION_HEADER_BYTES);
     last = type;
     next += SECTION_HEADER_BYTES + length;
@@ -317,8 +341,9 @@ export function readState(view: DataView, at: number, bytes: number): LogState |
   const level = view.getUint32(levelAt, true);
   const generation = { number: view.getUint32(generationAt, true), id: readInstance(view, generationAt + 8) };
   if (before === undefined || timeMs === undefined || trim === undefined || seal === undefined || policy === undefined) return undefined;
-  if (access === undefined || level < 1 || level > LOG_LEVEL || generation.number < 1) return undefined;
-  return { ...before, trim, timeMs, seal, level, generation, policy, access };
+  const nodes = nodesIn(view, sections, level);
+  if (access === undefined || nodes === undefined || level < 1 || level > MEMBERS_LEVEL || generation.number < 1) return undefined;
+  return { ...before, trim, timeMs, seal, level, generation, policy, access, nodes };
 }
 
 /** Where the payload of a state entry at `at` has its last seal and its table of tokens; each undefined where it has none, or is none. */
@@ -343,6 +368,19 @@ function accessIn(view: DataView, at: number | undefined): Uint8Array | undefine
   return isAccessTable(view, at, bytes) ? new Uint8Array(view.buffer, view.byteOffset + at, bytes).slice() : undefined;
 }
 
+/** The nodes in sections 7 and 8; undefined when they are none, or a log of `level` says none. */
+function nodesIn(view: DataView, sections: ReadonlyMap<number, number>, level: number): LogMembers | undefined {
+  const [membersAt, removedAt] = [sections.get(MEMBERS), sections.get(REMOVED)];
+  if (membersAt === undefined && removedAt === undefined) return NO_MEMBERS;
+  if (membersAt === undefined || level < MEMBERS_LEVEL) return undefined;
+  const lengthOf = (valueAt: number): number => view.getUint32(valueAt - SECTION_HEADER_BYTES + 4, true);
+  const members = readConfiguration(view, membersAt, lengthOf(membersAt));
+  const removed = removedAt === undefined ? [] : readRemoved(view, removedAt, lengthOf(removedAt));
+  // An empty list is not written.
+  const isWritten = removedAt === undefined || lengthOf(removedAt) > 0;
+  return members === undefined || removed === undefined || !isWritten ? undefined : { members, removed };
+}
+
 /** The log's time, Unix ms, as the entry at byte `at` says it, whose word of kind and size is `kindSize`; 0: it says none. */
 export function logTimeIn(view: DataView, at: number, kindSize: number): number {
   const kind = kindOf(kindSize);
@@ -365,6 +403,8 @@ export function lastLogTime(view: DataView, at: number, bytes: number): number {
 /** Whether the payload at `at` of an entry of `kind` is what entries of that kind have; true for kinds that are not of this file. */
 export function isWellFormed(view: DataView, at: number, kind: number, bytes: number): boolean {
   switch (kind & ~KIND_CONTINUED) {
+    case KIND_CONFIGURATION:
+      return readConfiguration(view, at, bytes) !== undefined;
     case KIND_TRIM:
       return readTrim(view, at, bytes) !== undefined;
     case KIND_TIME:

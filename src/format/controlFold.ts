@@ -1,8 +1,19 @@
 // The rule by which control entries make the state of a log: one for nodes, which keep the state in shared memory, and for backups.
 
-import { ENTRY_HEADER_BYTES, KIND_ACCESS, KIND_POLICY, KIND_SEAL, KIND_STATE, KIND_TIME, KIND_TRIM } from '../../assembly/layout.ts';
+import {
+  ENTRY_HEADER_BYTES,
+  KIND_ACCESS,
+  KIND_CONFIGURATION,
+  KIND_POLICY,
+  KIND_SEAL,
+  KIND_STATE,
+  KIND_TIME,
+  KIND_TRIM,
+} from '../../assembly/layout.ts';
 import { NO_INSTANCE, NO_TERM } from '../core/ids.ts';
+import { MEMBERS_LEVEL } from '../core/levels.ts';
 import { foldAccess, NO_ACCESS, readAccess } from './access.ts';
+import { foldConfiguration, NO_MEMBERS, readConfiguration } from './configuration.ts';
 import {
   type LogState,
   maySeal,
@@ -28,6 +39,7 @@ export const UNTOLD: LogState = {
   generation: { number: 0, id: NO_INSTANCE },
   policy: NO_POLICY,
   access: NO_ACCESS,
+  nodes: NO_MEMBERS,
 };
 
 /**
@@ -56,6 +68,11 @@ export function foldControl(state: LogState, view: DataView, at: number, kindSiz
     return { ...state, seal: { base: seal.base, end: seal.end, digest: seal.digest } };
   }
   if (kind === KIND_POLICY) return { ...state, policy: readPolicy(view, payloadAt, bytes) ?? state.policy };
+  if (kind === KIND_CONFIGURATION && state.level >= MEMBERS_LEVEL) {
+    const members = readConfiguration(view, payloadAt, bytes);
+    const nodes = members === undefined ? state.nodes : foldConfiguration(state.nodes, members);
+    return nodes === state.nodes ? state : { ...state, nodes };
+  }
   if (kind === KIND_ACCESS) {
     const change = readAccess(view, payloadAt, bytes);
     const access = change === undefined ? state.access : foldAccess(state.access, change);

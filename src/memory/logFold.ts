@@ -6,6 +6,7 @@ import {
   ENTRY_HEADER_BYTES,
   ENTRY_OVERHEAD_BYTES,
   KIND_ACCESS,
+  KIND_CONFIGURATION,
   KIND_DATA,
   KIND_LEVEL,
   KIND_NOOP,
@@ -16,9 +17,10 @@ import {
 import { assert } from '../core/assert.ts';
 import { fromHex, toHex, viewOf } from '../core/bytes.ts';
 import { readInstance, writeInstance } from '../core/instances.ts';
-import { LOG_LEVEL } from '../core/levels.ts';
+import { LOG_LEVEL, MEMBERS_LEVEL } from '../core/levels.ts';
 import { MAX_ACCESS_BYTES, MAX_LOG_OFFSET } from '../core/limits.ts';
 import { NO_ACCESS, tokensIn } from '../format/access.ts';
+import { hasSameNodes, type LogMembers, NO_MEMBERS } from '../format/configuration.ts';
 import {
   type Generation,
   isSamePolicy,
@@ -40,6 +42,7 @@ import {
 } from '../format/controlEntries.ts';
 import { foldControl } from '../format/controlFold.ts';
 import { entryBytesAt, entryBytesOf, kindOf, kindSizeAt, payloadBytesOf } from '../format/entry.ts';
+import { nodesIn, putNodes } from './logNodes.ts';
 import { SLOT, STATE, WORD } from './map.ts';
 import type { TailMemory } from './tailMemory.ts';
 
@@ -80,6 +83,8 @@ export class LogFold {
   onSeal: (seal: Seal, by: number) => void = () => undefined;
   /** Told each change of the log's tokens, and where the entry ends that says so. */
   onAccess: (news: AccessNews, by: number) => void = () => undefined;
+  /** Told each change of the log's nodes, where the entry ends that says so, and whether it is a state entry, which says all. */
+  onNodes: (nodes: LogMembers, by: number, isState: boolean) => void = () => undefined;
 
   constructor(memory: TailMemory) {
     this.#memory = memory;
@@ -145,6 +150,11 @@ export class LogFold {
     return this.#memory.word(WORD.ACCESS_END);
   }
 
+  /** The nodes that the log says at its end. */
+  get nodes(): LogMembers {
+    return nodesIn(this.#memory);
+  }
+
   get generation(): Generation {
     return { number: this.#memory.word(WORD.GENERATION), id: readInstance(this.#view, WORD.GENERATION_ID) };
   }
@@ -152,8 +162,8 @@ export class LogFold {
   /** The state at the log's end. */
   get state(): LogState {
     const { dataEnd, lastEntry } = this.#memory;
-    const { trim, timeMs, seal, level, generation, policy, access } = this;
-    return { dataEnd, before: lastEntry, trim, timeMs, seal, level, generation, policy, access };
+    const { trim, timeMs, seal, level, generation, policy, access, nodes } = this;
+    return { dataEnd, before: lastEntry, trim, timeMs, seal, level, generation, policy, access, nodes };
   }
 
   /** Bytes of a state entry at the log's end. */
@@ -185,10 +195,10 @@ export class LogFold {
     return toMs === 0 || (nowMs <= toMs && nowMs >= this.#memory.word(WORD.TIME_FROM));
   }
 
-  /** A new log begins, at the newest level, with this policy. */
-  found(generation: Generation, policy: Policy = NO_POLICY): void {
+  /** A new log begins, at the newest level that its nodes may have, with this policy. */
+  found(generation: Generation, policy: Policy = NO_POLICY, level = LOG_LEVEL): void {
     assert(this.level === 0 && this.#memory.tail === 0, 'a log is founded once, empty');
-    this.#memory.setWord(WORD.LOG_LEVEL, LOG_LEVEL);
+    this.#memory.setWord(WORD.LOG_LEVEL, level);
     this.#setGeneration(generation);
     this.#putPolicy(policy, 0);
   }
@@ -222,7 +232,7 @@ export class LogFold {
 
   /** Nothing is known of the log: it has no entries, or none that say anything. Clients go on to be told the generation that they knew. */
   reset(): void {
-    const nothing = { trim: NO_TRIM, timeMs: 0, seal: NO_SEAL, level: 0, policy: NO_POLICY, access: NO_ACCESS };
+    const nothing = { trim: NO_TRIM, timeMs: 0, seal: NO_SEAL, level: 0, policy: NO_POLICY, access: NO_ACCESS, nodes: NO_MEMBERS };
     this.#set({ ...nothing, generation: this.generation }, NO_ENDS);
     this.#setNextLevel(0, 0);
   }
@@ -251,20 +261,29 @@ export class LogFold {
    */
   firstWrong(at: number, bytes: number, isHead: boolean): number {
     const view = this.#view;
+    let { level } = this;
     for (let next = at; next < at + bytes; next += entryBytesOf(kindSizeAt(view, next))) {
       const kindSize = kindSizeAt(view, next);
       const kind = kindOf(kindSize);
       const mayBeState = isHead && next === at;
       if (kind === KIND_STATE ? !mayBeState : mayBeState && this.level > 0) return next - at;
-      if (!isWellFormed(view, next + ENTRY_HEADER_BYTES, kind, payloadBytesOf(kindSize))) return next - at;
+      if (kind === KIND_STATE) level = readState(view, next + ENTRY_HEADER_BYTES, payloadBytesOf(kindSize))?.level ?? 0;
+      if (!this.#isOfLevel(next, level)) return next - at;
     }
     return -1;
   }
 
+  /** Whether the entry at address `at` has a payload that this build knows, and is one that logs of `level` have. */
+  #isOfLevel(at: number, level: number): boolean {
+    const kindSize = kindSizeAt(this.#view, at);
+    const kind = kindOf(kindSize);
+    if (kind === KIND_CONFIGURATION && level < MEMBERS_LEVEL) return false;
+    return isWellFormed(this.#view, at + ENTRY_HEADER_BYTES, kind, payloadBytesOf(kindSize));
+  }
+
   /** Whether the entry at address `at` has a payload that this build knows, wherever it stands. */
   isKnown(at: number): boolean {
-    const kindSize = kindSizeAt(this.#view, at);
-    return isWellFormed(this.#view, at + ENTRY_HEADER_BYTES, kindOf(kindSize), payloadBytesOf(kindSize));
+    return this.#isOfLevel(at, this.level);
   }
 
   /**
@@ -308,6 +327,7 @@ export class LogFold {
     // What is not known is told whole, and so is what another generation begins with.
     else if (kindOf(kindSize) === KIND_STATE && isOther) this.#tellAccess(next.access.slice(), true, end);
     if (next.seal.end > state.seal.end) this.onSeal(next.seal, end);
+    if (!hasSameNodes(next.nodes, state.nodes)) this.onNodes(next.nodes, end, kindOf(kindSize) === KIND_STATE);
   }
 
   #tellAccess(bytes: Uint8Array, isTable: boolean, end: number): void {
@@ -367,11 +387,13 @@ export class LogFold {
       generation: isAnother ? told.generation : state.generation,
       // Another generation may begin without tokens.
       access: isAnother ? told.access : state.access,
+      // It has other nodes.
+      nodes: isAnother ? told.nodes : state.nodes,
     };
     return isSameState(own, told) ? undefined : `by its leader the state of the log is ${textOf(told)}; by this node it is ${textOf(own)}`;
   }
 
-  #set({ trim, timeMs, seal, level, generation, policy, access }: Omit<LogState, 'dataEnd' | 'before'>, ends: Ends): void {
+  #set({ trim, timeMs, seal, level, generation, policy, access, nodes }: Omit<LogState, 'dataEnd' | 'before'>, ends: Ends): void {
     const memory = this.#memory;
     memory.setWord(WORD.LOG_LEVEL, level);
     memory.setWord(WORD.LOG_TIME, timeMs);
@@ -380,6 +402,7 @@ export class LogFold {
     if (seal.end !== this.#memory.word(WORD.SEAL_END)) this.#putSeal(seal);
     if (!isSamePolicy(policy, this.policy) || ends.policy !== this.policyEnd) this.#putPolicy(policy, ends.policy);
     this.#putAccess(access, ends.access);
+    if (!hasSameNodes(nodes, this.nodes)) this.#putTogether(putNodes(this.#memory, nodes));
     this.#setGeneration(generation);
   }
 

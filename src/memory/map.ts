@@ -6,13 +6,23 @@
 //   …         ordered uploads: 64 bytes a row
 //   …         results: 32 bytes a user of the walks (main thread, log's end, raft thread, each slot's writer, each cold reader)
 //   …         tokens: the table that the log has at its end, see format/access.ts
+//   …         nodes: the set that the log has at its end, and the directories that were removed, with two words before them, see logFold.ts
 //   …         index points of each slot, u32 file positions
 //   4 KiB …   last pages: where each slot's writer composes the page that its write ends in, with the mark after the entries
 //   64 KiB …  slots: exact images of segment files, position in slot = position in file
 //   …         cold buffers: where cold readers put what they read
 
 import { INDEX_INTERVAL_BYTES, RESULT_SIZE_BYTES } from '../../assembly/layout.ts';
-import { COLD_READERS, FEED_READERS, MAX_ACCESS_BYTES, MAX_ENTRY_BYTES, MAX_ORDERED_UPLOADS, MAX_READ_BYTES } from '../core/limits.ts';
+import {
+  COLD_READERS,
+  FEED_READERS,
+  MAX_ACCESS_BYTES,
+  MAX_CONFIGURATION_BYTES,
+  MAX_ENTRY_BYTES,
+  MAX_ORDERED_UPLOADS,
+  MAX_READ_BYTES,
+  MAX_REMOVED_NODES,
+} from '../core/limits.ts';
 
 const PAGE_BYTES = 65536;
 
@@ -177,6 +187,15 @@ export const SLOT = {
   LEADER_BEFORE: 64, // 8 bytes: instance of that term's leader
 } as const;
 
+/** Of the nodes that the log says at its end, which stand at nodesAt: whoever owns the log's end, before TAIL. */
+export const NODES = {
+  MEMBERS_BYTES: 0, // f64 word; 0: the log does not say which nodes it has
+  REMOVED_BYTES: 8, // f64 word
+  MEMBERS: 16, // as section 7 of the state has them
+  REMOVED: 16 + MAX_CONFIGURATION_BYTES, // as section 8 has them
+} as const;
+const NODES_BYTES = NODES.REMOVED + MAX_REMOVED_NODES * 16;
+
 export const SLOT_FREE = 0;
 export const SLOT_IN_USE = 1;
 export const SLOT_SEALED = 2;
@@ -193,6 +212,8 @@ export interface MemoryMap {
   orderedUploadAt(row: number): number;
   /** Address of the tokens that the log has at its end, at most MAX_ACCESS_BYTES. */
   readonly accessAt: number;
+  /** Address of the nodes that the log has at its end, see {@link NODES}. */
+  readonly nodesAt: number;
   /** Address of the main thread's result. */
   readonly mainResultAt: number;
   /** Address of the result of whoever owns the log's end. */
@@ -231,7 +252,8 @@ export function memoryMap(shape: MemoryShape): MemoryMap {
   const slotResultsAt = resultsAt + 3 * resultBytes;
   const coldResultsAt = slotResultsAt + slots * resultBytes;
   const accessAt = align(coldResultsAt + COLD_BUFFERS * resultBytes, 8);
-  const pointsAt = accessAt + MAX_ACCESS_BYTES;
+  const nodesAt = accessAt + MAX_ACCESS_BYTES;
+  const pointsAt = align(nodesAt + NODES_BYTES, 8);
   const pointsBytes = (segmentBytes / INDEX_INTERVAL_BYTES + 1) * 4;
   const lastPagesAt = align(pointsAt + slots * pointsBytes, LAST_PAGES_BYTES);
   const slotsAt = align(lastPagesAt + slots * LAST_PAGES_BYTES, PAGE_BYTES);
@@ -244,6 +266,7 @@ export function memoryMap(shape: MemoryShape): MemoryMap {
     pointsAt: (slot) => pointsAt + slot * pointsBytes,
     orderedUploadAt: (row) => orderedUploadsAt + row * ORDERED_UPLOAD_BYTES,
     accessAt,
+    nodesAt,
     mainResultAt: resultsAt,
     tailResultAt: resultsAt + resultBytes,
     raftResultAt: resultsAt + 2 * resultBytes,

@@ -1,6 +1,7 @@
 // What the raft thread begins with: the node's place in its cluster, and what was recovered.
 
 import { advertisedBy } from '../core/config.ts';
+import { LEVELS } from '../core/levels.ts';
 import type { SharedTailMemory } from '../memory/tailMemory.ts';
 import { type Identity, readVote } from '../storage/dataDirectory.ts';
 import type { Disk } from '../storage/disk.ts';
@@ -20,7 +21,7 @@ export function raftSetup(
   shared: SharedTailMemory,
 ): Omit<RaftSetup, 'directLog' | 'proof'> {
   const { node, peerHost, peers, electionTimeoutMs, stagingBytes, fsync } = config;
-  const { identity, start, end, commit, lastTerm, terms, sealed, damage } = recovered;
+  const { identity, start, end, commit, lastTerm, terms, sealed, damage, nodes } = recovered;
   const vote = readVote(disk, directory);
   return {
     directory,
@@ -37,7 +38,15 @@ export function raftSetup(
     trustsClock: config.trustClock,
     policy: policyOf(config),
     vote: vote.currentTerm < lastTerm ? { ...vote, currentTerm: lastTerm, votedFor: node } : vote,
-    log: { start, end, commit, terms: [...terms], damage: damage === undefined ? undefined : damageOf(recovered.identity, damage) },
+    log: {
+      start,
+      end,
+      commit,
+      terms: [...terms],
+      membership: nodes,
+      damage: damage === undefined ? undefined : damageOf(recovered.identity, damage),
+    },
+    levels: LEVELS,
     sealed: sealed.map((segment) => ({ base: segment.base, end: segment.end })),
   };
 }

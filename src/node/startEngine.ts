@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { PROCESS_BYTES } from '../core/ids.ts';
+import { LogFold } from '../memory/logFold.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
 import { removeTemporaries } from '../storage/dataDirectory.ts';
 import { fileSystemOf } from '../storage/fileSystem.ts';
@@ -17,7 +18,7 @@ import { NodeLoop } from './loop.ts';
 import { PeerFiles } from './peerFiles.ts';
 import { RaftLink } from './raftLink.ts';
 import { raftSetup } from './raftSetup.ts';
-import { checkPeerPort, makeIdentity, makeMirrorIdentity, openDirectory, takeDirectory, takeNodes } from './startup.ts';
+import { checkPeerPort, makeIdentity, makeMirrorIdentity, openDirectory, refuseLevel, takeDirectory, takeNodes } from './startup.ts';
 import { VERSION } from './version.ts';
 
 /** What `work` is settled with, unless `signal` is aborted first: rejects with its reason then. */
@@ -90,6 +91,7 @@ export async function startEngine({
     );
     pools = tasks;
     const found = await unlessAborted(signal, Promise.race([tasks.recover(), failure.failed]));
+    refuseLevel(directory, new LogFold(memory).level);
     const recovered = mirror === undefined ? { ...found, identity: takeNodes(directory, found.identity, config, log) } : found;
     engine = new Engine({
       config,

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import * as net from 'node:net';
 import { advertisedBy, ownPeer } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
+import { knowsLevel, LEVELS } from '../core/levels.ts';
 import { formatNodes } from '../core/nodeSet.ts';
 import { createIdentity, IDENTITY_RANDOM_BYTES, type Identity, readIdentity, saveNodes } from '../storage/dataDirectory.ts';
 import { type DirectoryLock, lockDirectory } from '../storage/lock.ts';
@@ -94,6 +95,15 @@ export function takeNodes(directory: string, identity: Identity, config: EngineC
   if (nodes === null && identity.nodes !== null)
     log.info(`no other node has joined yet: this node is alone again, and may be given other nodes`);
   return saveNodes(diskOf(config.fsync), directory, identity, nodes);
+}
+
+/** Throws a LogError `NEWER_FORMAT` unless this build runs logs of `level`. */
+export function refuseLevel(directory: string, level: number): void {
+  if (knowsLevel(LEVELS, level)) return;
+  throw new LogError(
+    'NEWER_FORMAT',
+    `the log in ${directory} has level ${level}, and this LogLog runs logs up to level ${LEVELS.highest}: a newer one wrote it; start this node with the newer one`,
+  );
 }
 
 /** Makes an empty directory that of a mirror; undefined: there is none to be. */

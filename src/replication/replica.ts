@@ -1,12 +1,14 @@
 // The shell around the consensus core: carries out its effects on tail memory and on the ports, in order, and feeds the other nodes. The
 // raft thread and the simulator run this same code. Every method is one turn: the time is set, the core is told, its effects are done.
 
-import { KIND_NOOP } from '../../assembly/layout.ts';
-import { assert, unreachable } from '../core/assert.ts';
+import { KIND_CONFIGURATION, KIND_NOOP } from '../../assembly/layout.ts';
+import { unreachable } from '../core/assert.ts';
 import { toHex, viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
 import { doesCount, type EntryTerm, NO_INSTANCE } from '../core/ids.ts';
+import type { Peer } from '../core/peers.ts';
 import { type AccessChange, accessPayload, readAccess } from '../format/access.ts';
+import { configurationPayload } from '../format/configuration.ts';
 import { newGeneration, type Policy, type Seal } from '../format/controlEntries.ts';
 import { noOpPayload } from '../format/noOp.ts';
 import { Gate } from '../memory/gate.ts';
@@ -25,6 +27,7 @@ import type { SegmentRange } from './feed.ts';
 import { Feeder } from './feeder.ts';
 import { Fetches, type FetchQuestion } from './fetches.ts';
 import { MainThreadWatch } from './mainThreadWatch.ts';
+import { describeNodes, NodesOfLog, REMOVED_SENTENCE } from './nodesOfLog.ts';
 import { oldCopySentence, RETURNED_SENTENCE } from './oldCopySentences.ts';
 import type { ReplicaPorts } from './ports.ts';
 import { RareLog } from './rareLog.ts';
@@ -39,8 +42,11 @@ export interface ReplicaOptions {
   /** The log's end; it is this replica's while the gate is closed. */
   readonly tail: Tail;
   readonly sealed: readonly SegmentRange[];
-  /** What the log keeps, where this node begins it. */
+  /** What the log keeps, and its level, where this node begins it. */
   readonly policy: Policy;
+  readonly newLevel: number;
+  /** Where the nodes of the cluster are reached, as this one was given them; empty: it is alone. */
+  readonly peers: readonly Peer[];
   /** A node alone goes by its clock, whatever that does. */
   readonly trustsClock: boolean;
   /** A node whose main thread does not answer for this long must not lead; see {@link MainThreadWatch}. */
@@ -69,13 +75,16 @@ export class Replica {
   readonly #rareLog: RareLog;
   readonly #clock: CoreClock;
   readonly #mainThread: MainThreadWatch;
-  readonly #policy: Policy;
+  readonly #founding: { readonly policy: Policy; readonly level: number };
+  readonly #nodes: NodesOfLog;
   readonly #timeGuard: TimeGuard;
   #gateIsOpen = false;
   /** The body of the message being handled. */
   #body: readonly Uint8Array[] = [];
   /** Term whose no-op waits for room. */
   #noopDue = 0;
+  /** A change of the set of nodes waits for room. */
+  #isConfigurationDue = false;
   /** In this turn: role, leader, term, standing or a link changed, or the gate opened. */
   #hasRoleNews = false;
   #hasCommitted = false;
@@ -87,7 +96,7 @@ export class Replica {
   #isDead = false;
   #isInTurn = false;
 
-  constructor({ settings, state, memory, tail, sealed, policy, trustsClock, hangMs, ports }: ReplicaOptions) {
+  constructor({ settings, state, memory, tail, sealed, policy, newLevel, peers, trustsClock, hangMs, ports }: ReplicaOptions) {
     this.raft = new Raft(settings, state);
     this.#memory = memory;
     this.#tail = tail;
@@ -95,7 +104,8 @@ export class Replica {
     this.#feeder = new Feeder(this.raft, memory, sealed, ports, (input) => this.#maybeTurn(input));
     this.#fetches = new Fetches(this.raft, memory, this.#feeder.feed, ports, (input) => this.#maybeTurn(input));
     this.#ports = ports;
-    this.#policy = policy;
+    this.#founding = { policy, level: newLevel };
+    this.#nodes = new NodesOfLog(this.raft, tail.fold, memory, peers);
     this.#timeGuard = new TimeGuard({ self: settings.id, nodes: settings.nodes, trustsClock, fold: tail.fold, ports });
     this.#rareLog = new RareLog(ports);
     this.#staged = new Staged(ports);
@@ -259,9 +269,9 @@ export class Replica {
   }
 
   /** What was damaged of the log is right again, in memory and on disk. */
-  mended({ terms, end, commit }: MendedLog): void {
+  mended({ terms, end, commit, configurations }: MendedLog): void {
     this.#turn(() => {
-      this.raft.mended(terms, end, commit);
+      this.raft.mended(terms, end, commit, configurations);
       this.#memory.lastEntry = this.raft.log.last;
     });
   }
@@ -283,7 +293,7 @@ export class Replica {
   /** A segment is sealed: it can be read from disk, and its slot may be free. */
   sealed(segment: SegmentRange): void {
     this.#feeder.sealed(segment);
-    this.#turn(() => this.#beginTerm());
+    this.#turn(() => this.#orderDue());
   }
 
   /** Another node said in a greeting which term it is in. `isHeard`, `isFounder`: see `Raft.greeted`. */
@@ -384,6 +394,7 @@ export class Replica {
     this.raft.advanceTo(this.#clock.advance(nowMs, this.raft.deadlineMs));
     this.#mainThread.look(nowMs);
     input();
+    this.#lookAtNodes(nowMs);
     for (let effects = this.raft.ready(); effects.length > 0; effects = this.raft.ready()) {
       for (const effect of effects) {
         this.#perform(effect);
@@ -441,7 +452,7 @@ export class Replica {
         this.#feeder.publish();
         this.#memory.liftWord(WORD.COMMIT, effect.commit);
         this.#hasCommitted = true;
-        if (this.raft.settings.nodes.length === 1) this.#memory.leaveCommitToWriters();
+        if (this.#nodes.isSole) this.#memory.leaveCommitToWriters();
         break;
       case 'readIndexDone':
         this.#ports.readIndexDone(effect.id, effect.index);
@@ -464,9 +475,11 @@ export class Replica {
         this.#die(effect.sentence);
         break;
       case 'configure':
+        this.#isConfigurationDue = true;
+        this.#configure();
+        break;
       case 'removed':
-        // Nothing asks the core for a change of the set of nodes, and no log of a level that this build knows says a set.
-        assert(false, 'the set of nodes does not change');
+        this.#ports.log('warn', REMOVED_SENTENCE);
         break;
       default:
         unreachable(effect);
@@ -500,6 +513,7 @@ export class Replica {
       this.#closeGate();
       this.#timeGuard.end();
       this.#noopDue = 0;
+      this.#isConfigurationDue = false;
       const endedTerm = memory.word(WORD.OPEN_TERM);
       if (endedTerm !== 0) {
         // Before the office is given up for all to see: what was committed in it, so that its appends can be answered.
@@ -530,6 +544,8 @@ export class Replica {
   #setGate(): void {
     const { leadership } = this.raft;
     if (this.#gateIsOpen || leadership === undefined || !leadership.hasBegun || leadership.transfer.isUnderWay) return;
+    // It would take the room that a change of the nodes waits for.
+    if (this.#isConfigurationDue) return;
     this.#memory.setWord(WORD.OPEN_TERM, this.raft.currentTerm);
     this.#gate.open();
     this.#gateIsOpen = true;
@@ -538,14 +554,21 @@ export class Replica {
 
   #takeOrdered(): void {
     if (this.#gateIsOpen) this.raft.appended(this.raft.currentTerm, this.#memory.tail);
-    else this.#beginTerm();
+    else this.#orderDue();
+  }
+
+  /** Puts what waits for room at the log's end. */
+  #orderDue(): void {
+    this.#beginTerm();
+    this.#configure();
   }
 
   /** Puts the no-op of a new term at the log's end, as soon as there is room. */
   #beginTerm(): void {
     if (this.#noopDue === 0) return;
     const { instance, random } = this.raft.settings;
-    if (this.raft.log.end === 0 && this.#tail.fold.level === 0) this.#tail.fold.found(newGeneration(1, random), this.#policy);
+    const { policy, level } = this.#founding;
+    if (this.raft.log.end === 0 && this.#tail.fold.level === 0) this.#tail.fold.found(newGeneration(1, random), policy, level);
     const status = this.#tail.appendOwn(KIND_NOOP, noOpPayload(instance), this.#noopDue, this.#ports.wallMs());
     if (status !== 'ordered') return;
     this.#noopDue = 0;
@@ -554,11 +577,38 @@ export class Replica {
     this.#memory.lastEntry = this.raft.log.last;
   }
 
+  /** Puts the set of nodes that the core was asked for at the log's end, as soon as there is room, if it still may come. */
+  #configure(): void {
+    if (!this.#isConfigurationDue || this.#noopDue !== 0) return;
+    // What was ordered until now counts by the set of before.
+    this.#closeGate();
+    const members = this.raft.configurationDue;
+    if (members !== undefined) {
+      const { currentTerm } = this.raft;
+      if (this.#tail.appendOwn(KIND_CONFIGURATION, configurationPayload(members), currentTerm, this.#ports.wallMs()) !== 'ordered') return;
+      this.#hasOrdered = true;
+      // The core knows what it asked for.
+      this.#nodes.said();
+      this.raft.configured(this.#tail.end);
+      this.#memory.lastEntry = this.raft.log.last;
+      this.#ports.log('info', `the nodes are ${describeNodes(members)} from offset ${this.#tail.end} on, once that is committed`);
+    }
+    this.#isConfigurationDue = false;
+  }
+
+  /** Has the set of nodes become what it should be, step by step, while this node leads. */
+  #lookAtNodes(nowMs: number): void {
+    if (!this.#nodes.isDue(nowMs)) return;
+    const next = this.#nodes.next();
+    // Why it cannot be now is of no matter: it is looked at again.
+    if (next !== undefined) this.raft.configure(next);
+  }
+
   /** Puts what a leader sent at the log's end: the bytes of the message in hand from log offset `from` on. */
   #store(message: AppendRequest, from: number): void {
     const outcome = this.#entries.store(message, from, this.#body, this.raft.log.lastTerm);
     if (outcome === 'stored') this.#hasOrdered = true;
-    this.raft.stored(message, outcome);
+    this.raft.stored(message, outcome, this.#nodes.said());
   }
 
   /** Which generation the log is of is durable, and told, once all that says it is committed and this node counts: until then it may pass through those before. */

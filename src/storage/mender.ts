@@ -8,8 +8,11 @@
 
 import { WALK_COMPLETE } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
+import { viewOf } from '../core/bytes.ts';
 import { NO_INSTANCE } from '../core/ids.ts';
 import { positionOf } from '../core/position.ts';
+import { type NodesAt, nodeChanges } from '../format/nodeChanges.ts';
+import { LogFold } from '../memory/logFold.ts';
 import { SLOT, STATE, WORD } from '../memory/map.ts';
 import { noWalk } from '../memory/tailMemory.ts';
 import type { LogTerm, StorageContext } from './context.ts';
@@ -28,6 +31,8 @@ export interface MendedLog {
   readonly end: number;
   readonly commit: number;
   readonly terms: readonly LogTerm[];
+  /** Sets of nodes that it says after where it was damaged. */
+  readonly configurations: readonly NodesAt[];
 }
 
 export type MendAnswer =
@@ -86,13 +91,15 @@ function finish(context: StorageContext, known: number): MendAnswer {
       return { outcome: 'refused', sentence: judged.damage?.sentence ?? `${path}: nothing says who led in its last term` };
     }
     assert(end > memory.tail, 'a mended log goes on');
+    const at = memory.map.slotAt(slot) + positionOf(memory.tail, base);
+    const { changes } = nodeChanges(new LogFold(memory).state, viewOf(memory.bytes), at, end - memory.tail, memory.tail);
     const dataEnd = foldSegment(context, slot, path, end) ?? memory.dataEnd;
     judged.cutTail();
     memory.setWord32(STATE.DAMAGED, 0);
     memory.setWord(WORD.DURABLE, end);
     memory.setWord(WORD.DATA_END, dataEnd);
     memory.setWord(WORD.TAIL, end);
-    return { outcome: 'mended', log: { end, commit: Math.min(judged.commit, end), terms } };
+    return { outcome: 'mended', log: { end, commit: Math.min(judged.commit, end), terms, configurations: changes } };
   } finally {
     disk.close(file);
   }

@@ -16,6 +16,7 @@ import type { LogTerm, SealedSegment, StorageContext } from './context.ts';
 import { beforeStart, type Identity, readVote, removeTemporaries, saveDamaged, saveRemoved, saveStanding } from './dataDirectory.ts';
 import { lastDataEnd } from './dataEnd.ts';
 import { type Disk, isUnreadable, readFile } from './disk.ts';
+import { type FoundNodes, foundNodes } from './foundNodes.ts';
 import { basesIn, type Layout, readLayout, removeTrimmed } from './layout.ts';
 import { baseOfDamagedName, indexName, segmentName } from './names.ts';
 import {
@@ -51,6 +52,8 @@ export interface RecoveredLog {
   readonly cutBytes: number;
   /** The commit bound: everything in [start, commit) was committed, and the bound is durable. */
   readonly commit: number;
+  /** What the log says of its nodes. */
+  readonly nodes: FoundNodes;
   /** Undefined: there is none. Only a node that has others to heal it from starts with one. */
   readonly damage?: OpenDamage | undefined;
 }
@@ -211,7 +214,7 @@ function hashIn({ map, wasm, bytes: memory }: TailMemory): (bytes: Uint8Array) =
 }
 
 /** Goes through the segments from the first to the last: seals, and cuts the torn tail of the last one. `known`: see {@link recoverOpen}. */
-function recoverSegments(context: StorageContext, { names, bases }: Layout, known: number): Omit<RecoveredLog, 'identity'> {
+function recoverSegments(context: StorageContext, { names, bases }: Layout, known: number): Omit<RecoveredLog, 'identity' | 'nodes'> {
   const { directory, identity } = context;
   const { start } = identity;
   const hash = hashIn(context.memory);
@@ -279,7 +282,8 @@ export function recover(context: StorageContext): RecoveredLog {
   const known = Math.max(identity.start, readVote(disk, directory).commit);
   removeTemporaries(disk, directory);
   disk.syncDirectory(directory);
-  const log = recoverSegments(context, layout, known);
+  const found = recoverSegments(context, layout, known);
+  const log = { ...found, nodes: foundNodes(context, found) };
   // Last, when all that stays was looked at: what goes here does not come back.
   removeTrimmed(disk, directory, layout);
   removeDamaged(context);

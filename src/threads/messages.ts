@@ -3,6 +3,7 @@
 
 import type { Cause } from '../core/causes.ts';
 import type { LogError, PlainError } from '../core/errors.ts';
+import type { LevelRange } from '../core/levels.ts';
 import type { Peer } from '../core/peers.ts';
 import type { AccessChange } from '../format/access.ts';
 import type { Seal } from '../format/controlEntries.ts';
@@ -10,6 +11,7 @@ import type { AccessNews } from '../memory/logFold.ts';
 import type { SharedTailMemory } from '../memory/tailMemory.ts';
 import type { PeerProof } from '../peers/peerProof.ts';
 import type { LogDamage } from '../raft/core.ts';
+import type { MembershipState } from '../raft/membership.ts';
 import type { TermStart } from '../raft/termTable.ts';
 import type { SegmentRange } from '../replication/feed.ts';
 import type { FetchAnswer, FetchQuestion } from '../replication/fetches.ts';
@@ -97,8 +99,11 @@ export interface RaftSetup extends WorkerSetup {
     readonly end: number;
     readonly commit: number;
     readonly terms: readonly TermStart[];
+    readonly membership: MembershipState;
     readonly damage?: LogDamage | undefined;
   };
+  /** Levels of the log that this node may run; a new log has the newest of them. */
+  readonly levels: LevelRange;
   readonly sealed: readonly SegmentRange[];
 }
 

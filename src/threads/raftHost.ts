@@ -6,7 +6,6 @@ import { createHash } from 'node:crypto';
 import { assert, unreachable } from '../core/assert.ts';
 import { type LogError, toPlainError } from '../core/errors.ts';
 import { NO_INSTANCE } from '../core/ids.ts';
-import { LEVELS } from '../core/levels.ts';
 import { CAUSES_LOOK_MS } from '../core/limits.ts';
 import { SIGNAL, STATE } from '../memory/map.ts';
 import { Tail } from '../memory/tail.ts';
@@ -112,7 +111,7 @@ export class RaftHost {
       () => this.replica.isMainHung,
       setup.directLog,
     );
-    const { identity, log, vote, sealed, policy, trustsClock } = setup;
+    const { identity, log, vote, sealed, policy, trustsClock, levels, peers } = setup;
     this.replica = new Replica({
       settings,
       state: {
@@ -120,12 +119,15 @@ export class RaftHost {
         standing: identity.standing,
         commit: log.commit,
         damage: log.damage,
+        membership: log.membership,
         log: new TermTable(log.start, log.end, log.terms, beforeStart(identity)),
       },
       memory,
       tail: new Tail(memory, (slot) => ports.tell({ kind: 'openSegment', slot })),
       sealed,
       policy,
+      newLevel: levels.highest,
+      peers,
       trustsClock,
       hangMs,
       ports: this.#replicaPorts(),
@@ -281,7 +283,7 @@ export class RaftHost {
   }
 
   #self(): Self {
-    const { node: id, process, peers, advertise, fsync: isSynced, takesUploads, identity } = this.#setup;
+    const { node: id, process, peers, advertise, fsync: isSynced, takesUploads, identity, levels } = this.#setup;
     const { clusterId, instance } = identity;
     const { segmentBytes } = this.#memory.map.shape;
     const nodes = peers.map((peer) => peer.id);
@@ -296,7 +298,7 @@ export class RaftHost {
       takesUploads,
       nodes,
       advertise,
-      levels: LEVELS,
+      levels,
       get level() {
         return replica.level;
       },

@@ -4,6 +4,7 @@ import { expect, it } from 'vitest';
 import {
   ENTRY_HEADER_BYTES,
   KIND_ACCESS,
+  KIND_CONFIGURATION,
   KIND_DATA,
   KIND_NOOP,
   KIND_POLICY,
@@ -14,7 +15,9 @@ import {
 import { StateFold } from '../../src/backup/stateFold.ts';
 import { NO_QUOTAS } from '../../src/core/access.ts';
 import { viewOf } from '../../src/core/bytes.ts';
+import type { Member } from '../../src/core/members.ts';
 import { accessPayload, NO_ACCESS, tokensIn } from '../../src/format/access.ts';
+import { configurationPayload, NO_MEMBERS } from '../../src/format/configuration.ts';
 import {
   type LogState,
   NO_SEAL,
@@ -40,7 +43,9 @@ const STATE: LogState = {
   seal: NO_SEAL,
   policy: { bytes: 0, ageMs: 0 },
   access: NO_ACCESS,
+  nodes: NO_MEMBERS,
 };
+const SOLE = { id: 4, instance: '4444444444444444' };
 const AFTER = { term: 7, leader: 'fedcba9876543210' };
 
 function statePayload(state: LogState): Uint8Array {
@@ -68,7 +73,7 @@ function stateAfter(keepsTokens: boolean, ...entries: readonly (readonly [kind: 
     fold.absorb(viewOf(entry), 0, kindSizeAt(viewOf(entry), 0), offset);
     offset += entry.length;
   }
-  const payload = fold.nextGeneration(AFTER, 'bbbbbbbbbbbbbbbb', keepsTokens);
+  const payload = fold.nextGeneration(AFTER, 'bbbbbbbbbbbbbbbb', keepsTokens, SOLE);
   expect(payload === undefined).toBe(!fold.isKnown);
   return payload && readState(viewOf(payload), 0, payload.length);
 }
@@ -105,6 +110,17 @@ it('its tokens are there as the entries say, or none of them', () => {
   ] as const;
   expect([...tokensIn(stateAfter(true, ...entries)?.access ?? NO_ACCESS).values()]).toEqual([record]);
   expect(stateAfter(false, ...entries)?.access).toEqual(NO_ACCESS);
+});
+
+it('where the log says which nodes it has, it has one from there on', () => {
+  const [first, second] = [1, 2].map((id): Member => ({ ...SOLE, id, role: 'voter', host: 'h', port: 1, peerPort: 2 }));
+  if (first === undefined || second === undefined) throw new Error('there are two');
+  const nodes = { members: [first, second], removed: [{ id: 3, instance: '3333333333333333' }] };
+  const sole: Member = { ...SOLE, role: 'voter', host: '', port: 0, peerPort: 0 };
+  const state = { ...STATE, level: 2 };
+  expect(after([KIND_STATE, statePayload({ ...state, nodes })])?.nodes).toEqual({ members: [sole], removed: [] });
+  expect(after([KIND_STATE, statePayload(state)], [KIND_CONFIGURATION, configurationPayload([first])])?.nodes.members).toEqual([sole]);
+  expect(after([KIND_STATE, statePayload(state)])?.nodes).toEqual(NO_MEMBERS);
 });
 
 it('a log without state entries has no generations, whatever else it says', () => {

@@ -15,6 +15,7 @@ import {
   tokensIn,
   wasRequested,
 } from '../../src/format/access.ts';
+import { NO_MEMBERS } from '../../src/format/configuration.ts';
 import { type LogState, NO_POLICY, NO_SEAL, NO_TRIM, readState, stateBytes, writeState } from '../../src/format/controlEntries.ts';
 import { bytesOf, hexOf } from './hex.ts';
 
@@ -187,6 +188,7 @@ it('a state entry has the table as its last section, and none without tokens', (
     generation: { number: 1, id: '0123456789abcdef' },
     policy: NO_POLICY,
     access: TABLE_BYTES,
+    nodes: NO_MEMBERS,
   };
   const encode = (which: LogState): Uint8Array => {
     const bytes = new Uint8Array(stateBytes(which));

@@ -3,6 +3,7 @@ import { KIND_ACCESS, KIND_LEVEL, KIND_NOOP, KIND_POLICY, KIND_SEAL, KIND_STATE,
 import { viewOf } from '../../src/core/bytes.ts';
 import { NO_TERM } from '../../src/core/ids.ts';
 import { NO_ACCESS } from '../../src/format/access.ts';
+import { NO_MEMBERS } from '../../src/format/configuration.ts';
 import {
   isWellFormed,
   type LogState,
@@ -40,6 +41,7 @@ const FIRST: LogState = {
   generation: GENERATION,
   policy: NO_POLICY,
   access: NO_ACCESS,
+  nodes: NO_MEMBERS,
 };
 
 const FULL: LogState = {
@@ -52,6 +54,7 @@ const FULL: LogState = {
   generation: { number: 2, id: '00000000000000aa' },
   policy: { bytes: 0x2_0000_0000, ageMs: 604_800_000 },
   access: NO_ACCESS,
+  nodes: NO_MEMBERS,
 };
 
 const FIRST_BYTES = bytesOf(`
@@ -71,6 +74,24 @@ const FULL_BYTES = bytesOf(`
   0900 0000 10000000  0000000002000000 00840c2400000000
 `);
 
+const NODES: LogState = {
+  ...FIRST,
+  level: 2,
+  nodes: {
+    members: [{ id: 2, instance: '0123456789abcdef', role: 'voter', host: 'a', port: 1, peerPort: 2 }],
+    removed: [{ id: 3, instance: 'fedcba9876543210' }],
+  },
+};
+
+const NODES_BYTES = bytesOf(`
+  0100 0000 18000000  0000000000000000 00000000 00000000 0000000000000000
+  0300 0000 08000000  000000009a010000
+  0500 0000 04000000  02000000
+  0600 0000 10000000  01000000 00000000 0123456789abcdef
+  0700 0000 19000000  01000000 00000000 02 01 0100 0200 0100 0123456789abcdef 61
+  0800 0000 10000000  03 00000000000000 fedcba9876543210
+`);
+
 function encoded(state: LogState): Uint8Array {
   const bytes = new Uint8Array(stateBytes(state));
   writeState(viewOf(bytes), 0, state);
@@ -81,7 +102,8 @@ const decoded = (bytes: Uint8Array): LogState | undefined => readState(viewOf(by
 describe('state entry', () => {
   it.each([
     ['the first of a log', FIRST, FIRST_BYTES],
-    ['one with all sections', FULL, FULL_BYTES],
+    ['one with all sections of level 1', FULL, FULL_BYTES],
+    ['one that says which nodes there are', NODES, NODES_BYTES],
   ])('golden bytes of %s', (_name, state, golden) => {
     expect(hexOf(encoded(state))).toBe(hexOf(golden));
     expect(decoded(golden)).toEqual(state);
@@ -100,13 +122,32 @@ describe('state entry', () => {
     ['a seal that ends before it begins', 92, 0],
     ['a seal that ends above 2^53 - 1', 94, 0x80],
     ['level 0', 136, 0],
-    ['a level of a newer build', 136, 2],
+    ['a level of a newer build', 136, 3],
     ['generation 0', 148, 0],
     ['a policy above 2^53 - 1', 178, 0x80],
   ])('with %s it is none', (_name, at, byte) => {
     const bytes = FULL_BYTES.slice();
     bytes[at] = byte;
     expect(decoded(bytes)).toBeUndefined();
+  });
+
+  it.each([
+    ['of a level that has no nodes', 56, 1],
+    ['a member without a role', 101, 3],
+    ['no members', 92, 0],
+    ['a removed directory of no node', 125, 0],
+    ['a removed directory cut short', 121, 15],
+  ])('that says which nodes there are, with %s, is none', (_name, at, byte) => {
+    expect(decoded(NODES_BYTES)).toEqual(NODES);
+    const bytes = NODES_BYTES.slice();
+    expect(bytes[at]).not.toBe(byte);
+    bytes[at] = byte;
+    expect(decoded(bytes)).toBeUndefined();
+  });
+
+  it('that says removed directories, but no nodes, or an empty list of them, is none', () => {
+    expect(decoded(Uint8Array.from([...NODES_BYTES.subarray(0, 84), ...NODES_BYTES.subarray(117)]))).toBeUndefined();
+    expect(decoded(Uint8Array.from([...NODES_BYTES.subarray(0, 117), 8, 0, 0, 0, 0, 0, 0, 0]))).toBeUndefined();
   });
 
   it('cut anywhere it is none, and with more after it neither', () => {

@@ -20,6 +20,7 @@ import { clientCapacityBytes } from '../../src/core/capacities.ts';
 import { LOG_LEVEL } from '../../src/core/levels.ts';
 import { TIME_ENTRY_BYTES } from '../../src/core/limits.ts';
 import { type AccessChange, accessPayload, NO_ACCESS } from '../../src/format/access.ts';
+import { NO_MEMBERS } from '../../src/format/configuration.ts';
 import {
   type LogState,
   NO_POLICY,
@@ -178,6 +179,7 @@ describe('a log that describes itself', () => {
       generation: GENERATION,
       policy: NO_POLICY,
       access: NO_ACCESS,
+      nodes: NO_MEMBERS,
     };
     expect(stateOf(leader.entries()[0]?.payload ?? new Uint8Array())).toEqual(state);
     expect([leader.tail.fold.level, leader.memory.dataEnd]).toEqual([1, 0]);

@@ -10,6 +10,7 @@ import { asProperties } from '../../src/core/giving.ts';
 import { NO_TERM } from '../../src/core/ids.ts';
 import { MAX_TERM } from '../../src/core/limits.ts';
 import { NO_ACCESS } from '../../src/format/access.ts';
+import { NO_MEMBERS } from '../../src/format/configuration.ts';
 import {
   type LogState,
   NO_POLICY,
@@ -40,6 +41,7 @@ const STATE: LogState = {
   seal: NO_SEAL,
   policy: NO_POLICY,
   access: NO_ACCESS,
+  nodes: NO_MEMBERS,
 };
 
 interface Opened {
@@ -67,6 +69,7 @@ function open(): Opened {
     openBase: undefined,
     cutBytes: 0,
     commit: 0,
+    nodes: { configurations: [], removed: [], isUnknown: false },
   };
   new Tail(memory, () => undefined).start(0, 0, undefined);
   const said: string[] = [];

@@ -2,10 +2,11 @@
 
 import { describe, expect, test } from 'vitest';
 import { LogError } from '../../src/core/errors.ts';
-import { LEVELS, type LevelRange, LOG_LEVEL } from '../../src/core/levels.ts';
+import { LEVELS, type LevelRange, LOG_LEVEL, MEMBERS_LEVEL } from '../../src/core/levels.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';
 import { Levels } from '../../src/node/levels.ts';
+import { refuseLevel } from '../../src/node/startup.ts';
 
 const HOUR = 3_600_000;
 const OLD: LevelRange = { lowest: 0, highest: LOG_LEVEL - 1 };
@@ -114,4 +115,9 @@ test('without it nothing is raised, however long all know it', () => {
   const bench = new Bench(0);
   for (let i = 0; i < 10; i += 1) bench.pass(1_000 * HOUR);
   expect(bench.raised).toBe(0);
+});
+
+test('a log of a level that no user comes to yet is refused as a newer one, and any other is not', () => {
+  for (let level = LEVELS.lowest; level <= LEVELS.highest; level += 1) expect(() => refuseLevel('dir', level)).not.toThrow();
+  expect(() => refuseLevel('dir', MEMBERS_LEVEL)).toThrow('the log in dir has level 2, and this LogLog runs logs up to level 1');
 });

@@ -10,6 +10,7 @@ import {
   ENTRY_TERM_AT,
   INDEX_INTERVAL_BYTES,
   KIND_ACCESS,
+  KIND_CONFIGURATION,
   KIND_CONTINUED,
   KIND_DATA,
   KIND_LEVEL,
@@ -50,7 +51,7 @@ export interface Entry {
 }
 
 /** The control entries on which a node acts. */
-const ACTED_ON = [KIND_NOOP, KIND_TRIM, KIND_TIME, KIND_SEAL, KIND_STATE, KIND_LEVEL, KIND_ACCESS, KIND_POLICY];
+const ACTED_ON = [KIND_NOOP, KIND_CONFIGURATION, KIND_TRIM, KIND_TIME, KIND_SEAL, KIND_STATE, KIND_LEVEL, KIND_ACCESS, KIND_POLICY];
 
 /** What a walk over entries found: the fields at RESULT_* of the WebAssembly's result, and the index points. */
 export interface Walk {

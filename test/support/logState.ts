@@ -2,6 +2,7 @@
 
 import { NO_TERM } from '../../src/core/ids.ts';
 import { NO_ACCESS } from '../../src/format/access.ts';
+import { NO_MEMBERS } from '../../src/format/configuration.ts';
 import { type LogState, NO_POLICY, NO_SEAL, NO_TRIM } from '../../src/format/controlEntries.ts';
 
 export const NEW_STATE: LogState = {
@@ -14,4 +15,5 @@ export const NEW_STATE: LogState = {
   seal: NO_SEAL,
   policy: NO_POLICY,
   access: NO_ACCESS,
+  nodes: NO_MEMBERS,
 };

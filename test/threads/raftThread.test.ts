@@ -9,11 +9,13 @@ import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { claimPorts } from '../../src/cluster/portBlock.ts';
 import { NO_INSTANCE } from '../../src/core/ids.ts';
+import { LEVELS } from '../../src/core/levels.ts';
 import { MAIN_BEAT_MS, MAX_TERM } from '../../src/core/limits.ts';
 import { STATE } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import { decodeHandshake, encodePeerHello, HANDSHAKE_BYTES } from '../../src/protocol/peerHandshake.ts';
+import { NO_CONFIGURATIONS } from '../../src/raft/membership.ts';
 import type { AppendRequest, AppendResponse, PeerMessage, VoteRequest } from '../../src/raft/messages.ts';
 import {
   createIdentity,
@@ -92,7 +94,8 @@ async function startThread(
     electionTimeoutMs,
     directLog: undefined,
     vote: readVote(disk, directory),
-    log: { start: 0, end: 0, commit: 0, terms: [] },
+    log: { start: 0, end: 0, commit: 0, terms: [], membership: NO_CONFIGURATIONS },
+    levels: LEVELS,
     sealed: [],
   };
   const worker = new Worker(new URL('../../dist/src/threads/raftThread.js', import.meta.url), { workerData: setup });

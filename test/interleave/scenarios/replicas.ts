@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { NO_INSTANCE, type Standing } from '../../../src/core/ids.ts';
+import { LOG_LEVEL } from '../../../src/core/levels.ts';
 import { NO_POLICY } from '../../../src/format/controlEntries.ts';
 import { Tail } from '../../../src/memory/tail.ts';
 import type { TailMemory } from '../../../src/memory/tailMemory.ts';
@@ -90,6 +91,8 @@ export class TestReplica {
       tail: new Tail(memory, () => undefined),
       sealed: [],
       policy: NO_POLICY,
+      newLevel: LOG_LEVEL,
+      peers: [],
       trustsClock: false,
       hangMs: 100 * ELECTION_MS,
       ports,

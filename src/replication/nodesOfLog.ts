@@ -1,0 +1,122 @@
+// What the shell does about the set of nodes in the log: it tells the core what the log says, and has a leader change the set, one step after the other, to what it
+// should be. Nothing here is decided by time: looks are only far enough apart to cost nothing.
+
+import { stateCapacityBytes } from '../core/capacities.ts';
+import { MEMBERS_LEVEL } from '../core/levels.ts';
+import { type Configuration, faultOfConfiguration, hasDirectory, type Member } from '../core/members.ts';
+import type { Peer } from '../core/peers.ts';
+import { stateBytes } from '../format/controlEntries.ts';
+import { type NodesAt, nodesAt } from '../format/nodeChanges.ts';
+import type { LogFold } from '../memory/logFold.ts';
+import type { TailMemory } from '../memory/tailMemory.ts';
+import type { Raft } from '../raft/raft.ts';
+
+export const REMOVED_SENTENCE =
+  'this data directory was removed from the set of nodes, and that is committed: it has no part in the log any more, and never gets one again; stop this node, and start it with an empty directory if it is to come back';
+
+/** A state entry's header and check. */
+const ENTRY_BYTES = 12;
+
+/** `1, 2 and 3 (learner)`, for sentences. */
+export function describeNodes(members: Configuration): string {
+  const names = members.map(({ id, role }) => (role === 'learner' ? `${id} (learner)` : `${id}`));
+  return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
+}
+
+export class NodesOfLog {
+  readonly #raft: Raft;
+  readonly #fold: LogFold;
+  readonly #memory: TailMemory;
+  readonly #peers: readonly Peer[];
+  /** What the entries said that were folded since the core was told. */
+  #said: NodesAt[] = [];
+  #lookAtMs = 0;
+
+  constructor(raft: Raft, fold: LogFold, memory: TailMemory, peers: readonly Peer[]) {
+    this.#raft = raft;
+    this.#fold = fold;
+    this.#memory = memory;
+    this.#peers = peers;
+    fold.onNodes = (nodes, by, isState) => {
+      const said = nodesAt(nodes, by, isState);
+      if (said !== undefined) this.#said.push(said);
+    };
+  }
+
+  /** What the entries said that were folded since this was called last. */
+  said(): readonly NodesAt[] {
+    const said = this.#said;
+    this.#said = [];
+    return said;
+  }
+
+  /** Whether what is durable here is committed, and nobody else is there to tell. */
+  get isSole(): boolean {
+    const { members, settings } = this.#raft;
+    if (this.#fold.level < MEMBERS_LEVEL) return settings.nodes.length === 1;
+    return members.isAlone && members.latest !== undefined && members.isSettled;
+  }
+
+  /** Whether this node leads a log that says which nodes it has, and {@link next} was not asked for a while. */
+  isDue(nowMs: number): boolean {
+    const { leadership, settings } = this.#raft;
+    if (leadership === undefined || nowMs < this.#lookAtMs || this.#fold.level < MEMBERS_LEVEL) return false;
+    this.#lookAtMs = nowMs + settings.heartbeatMs;
+    return !leadership.changes.isUnderWay;
+  }
+
+  /** The set that comes next; undefined: it is what it should be, or cannot be that yet. */
+  next(): Configuration | undefined {
+    const { latest } = this.#raft.members;
+    const next = latest === undefined ? this.#first() : (this.#withNewDisk(latest.members) ?? this.#withPromoted(latest.members));
+    return next !== undefined && this.#hasRoomFor(next) ? next : undefined;
+  }
+
+  /** The first one: all nodes as they have greeted, where they are reached as this node was told. */
+  #first(): Configuration | undefined {
+    return this.#raft.firstConfiguration?.map((member) => this.#withAddress(member));
+  }
+
+  #withAddress(member: Member): Member {
+    const { host = '', port = 0, peerPort = 0 } = this.#peers.find(({ id }) => id === member.id) ?? {};
+    const addressed = { ...member, host, port, peerPort };
+    return faultOfConfiguration([{ ...addressed, role: 'voter' }]) === undefined ? addressed : member;
+  }
+
+  /** A node's id has another disk than the set says: it is a learner with that one, and the one that was lost never counts again. */
+  #withNewDisk(members: Configuration): Configuration | undefined {
+    const { members: known, settings } = this.#raft;
+    for (const member of members) {
+      const instance = member.id === settings.id ? settings.instance : known.instanceOf(member.id);
+      if (instance === undefined || instance === member.instance) continue;
+      const replaced: Member = { ...member, instance, role: 'learner' };
+      if (hasDirectory(known.removed, replaced)) continue;
+      const next = members.map((each) => (each === member ? replaced : each));
+      if (faultOfConfiguration(next) === undefined) return next;
+    }
+    return undefined;
+  }
+
+  /** A learner that has all that is committed becomes a voter. */
+  #withPromoted(members: Configuration): Configuration | undefined {
+    const { leadership, commit, standing, settings } = this.#raft;
+    for (const member of members) {
+      if (member.role !== 'learner') continue;
+      const progress = leadership?.peers.get(member.id);
+      const isReady = progress?.isVoter === true && progress.state === 'replicate' && progress.match >= commit;
+      const isOwn = member.id === settings.id && standing === 'voter';
+      if (!isReady && !isOwn) continue;
+      const promoted: Member = { ...member, role: 'voter' };
+      return members.map((each) => (each === member ? promoted : each));
+    }
+    return undefined;
+  }
+
+  /** Whether the state of the log stays within its bound, with all that was removed until then. */
+  #hasRoomFor(members: Configuration): boolean {
+    const { removed } = this.#fold.nodes;
+    const gone = this.#fold.nodes.members.map(({ id, instance }) => ({ id, instance }));
+    const bytes = ENTRY_BYTES + stateBytes({ ...this.#fold.state, nodes: { members, removed: [...removed, ...gone] } });
+    return bytes <= stateCapacityBytes(this.#memory.map.shape.segmentBytes);
+  }
+}
