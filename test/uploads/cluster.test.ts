@@ -116,7 +116,9 @@ describe('an upload', () => {
   });
 
   it('is refused without an end of the connection where it does not fit', async () => {
-    const [follower] = followers as [RawClient];
+    // What it leaves goes with it: the others need their room.
+    const follower = await RawClient.connect((followers as [RawClient])[0].socket.url);
+    await follower.introduceUploads();
     const entries = frameEntries([randomBytes(PAYLOAD)], []);
     const id = randomBytes(16);
     await follower.upload(id, entries);
@@ -138,6 +140,7 @@ describe('an upload', () => {
       await follower.upload(randomBytes(16), mebibyte).catch((thrown: unknown) => expect(thrown).toMatchObject({ code: 'OVERLOADED' }));
     }
     expect((await counts(follower)).stagedBytes).toBeLessThanOrEqual(16 * 1024 * 1024);
+    follower.terminate();
     await expectSameLogs();
   });
 
