@@ -92,6 +92,8 @@ class Search {
       levels: LEVELS,
       level: 0,
       generation: NO_INSTANCE,
+      standing: 'stranger',
+      term: 0,
     };
     this.#listener = new PeerListener({
       self: this.#self,

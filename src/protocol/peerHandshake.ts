@@ -16,7 +16,7 @@ import { fromHex, toHex, viewOf } from '../core/bytes.ts';
 import { crc32 } from '../core/crc32.ts';
 import { NO_CLUSTER, NO_INSTANCE, STANDINGS, type Standing } from '../core/ids.ts';
 import { knowsLevel, type LevelRange } from '../core/levels.ts';
-import { MAX_HANDSHAKE_MORE_BYTES, MAX_NODE_ID, MAX_REFUSAL_BYTES, MAX_TERM } from '../core/limits.ts';
+import { MAX_HANDSHAKE_MORE_BYTES, MAX_NODE_ID, MAX_REFUSAL_BYTES, MAX_TERM, MAX_TERM_STEP } from '../core/limits.ts';
 import { formatNodes, isSameSet, maskOfNodes, type NodeSet, nodesOfMask } from '../core/nodeSet.ts';
 import type { NodeId } from '../raft/messages.ts';
 import type { Malformed } from './peer.ts';
@@ -338,6 +338,8 @@ export interface Self {
   readonly level: number;
   /** The log's generation; {@link NO_INSTANCE} while it is not known. */
   readonly generation: string;
+  readonly standing: Standing;
+  readonly term: number;
 }
 
 /** Whether the sender of `decoded` may dial this node: its HELLO, or why not. */
@@ -417,13 +419,38 @@ function faultOfLevel({ from, levels }: Introduction, { id, level }: Self): stri
   return `the log of node ${id} is of level ${level}, and the LogLog of node ${from} knows ${known}: run a newer one there`;
 }
 
+/** What tells of which generation a node's log is. */
+type Lineage = Pick<Introduction, 'generation' | 'standing' | 'term'> & { readonly id: NodeId };
+
 /** Two logs may have gone on from one: what is committed in one of them is not in the other. */
-function faultOfGeneration({ from, generation }: Introduction, { id, generation: own }: Self): string | undefined {
+function faultOfGeneration(introduction: Introduction, self: Self): string | undefined {
+  const { from, generation } = introduction;
+  const { id, generation: own } = self;
+  const theirs: Lineage = { ...introduction, id: from };
+  const left = isLeftBehind(theirs, self) ? theirs : isLeftBehind(self, theirs) ? self : undefined;
+  if (left !== undefined) {
+    const other = left === self ? from : id;
+    return (
+      `node ${left.id} is in term ${left.term}, and does not know of which generation its log is; the log of node ${other} was begun anew since it was let in: ` +
+      `give node ${left.id} an empty directory, and it joins that one`
+    );
+  }
   if (generation === own || generation === NO_INSTANCE || own === NO_INSTANCE) return undefined;
   return (
     `the log of node ${id} is of generation ${own}, that of node ${from} of generation ${generation}: one of them was begun anew since, from a backup or a mirror; ` +
     'give the node whose log is not to go on an empty directory, and it joins the other'
   );
+}
+
+/**
+ * Whether `node` was let into a log from which that of `other` was begun anew since. A generation that is begun anew begins at the next multiple of MAX_TERM_STEP,
+ * above all terms of before, and whoever is let in knows a term of its own: so who was let in, and knows no generation, is in a term below that.
+ */
+function isLeftBehind(node: Lineage, other: Lineage): boolean {
+  // Nobody knows a generation in a log of level 0, in which all that count are voters, sooner or later.
+  const hasBegunAnew = other.generation !== NO_INSTANCE || other.standing !== 'voter';
+  if (node.generation !== NO_INSTANCE || node.standing === 'stranger' || !hasBegunAnew) return false;
+  return Math.floor(node.term / MAX_TERM_STEP) < Math.floor(other.term / MAX_TERM_STEP);
 }
 
 /** Two sets have majorities of their own, which could decide against each other. */

@@ -305,6 +305,12 @@ export class RaftHost {
       get generation() {
         return admission.identity.generation ?? NO_INSTANCE;
       },
+      get standing() {
+        return admission.identity.standing;
+      },
+      get term() {
+        return replica.raft.currentTerm;
+      },
     };
   }
 

@@ -9,6 +9,8 @@ import { claimPorts } from '../../src/cluster/portBlock.ts';
 import { until } from '../../src/cluster/until.ts';
 import { planRecovery, RECOVER_RANDOM_BYTES, recoverCluster } from '../../src/generation/recover.ts';
 import { survivorIn } from '../../src/generation/survivors.ts';
+import { type Identity, readIdentity, writeIdentity } from '../../src/storage/dataDirectory.ts';
+import { NodeDisk } from '../../src/storage/nodeDisk.ts';
 import { MemoryDisk } from '../crash/memoryDisk.ts';
 import { DIRECTORY } from '../crash/testNode.ts';
 import { describedLog, killed, type MakeLog, NOW_MS } from '../generation/support.ts';
@@ -93,6 +95,15 @@ test('two of three nodes are lost, the third is recovered, and grows to three ag
   for (const node of [first, second]) start(node);
   await until('the old directory is refused', () => /OTHER_GENERATION/.test(logOf(first) + logOf(second)));
   await second.kill();
+  // Nor one that was still to be let in: nothing in it says of which generation it is.
+  const disk = new NodeDisk();
+  const { generation, ...left } = readIdentity(disk, second.data) ?? {};
+  expect(generation).toMatch(/^[0-9a-f]{16}$/);
+  writeIdentity(disk, second.data, { ...(left as Identity), standing: 'new' });
+  start(second);
+  await until('it is refused, too', () => /was begun anew since it was let in/.test(logOf(first) + logOf(second)));
+  await second.kill();
+  expect(readIdentity(disk, first.data)).toMatchObject({ standing: 'voter', isFounder: true });
   renameSync(second.data, old);
   for (const node of [second, third]) start(node);
   await expect(before.append('as before')).rejects.toMatchObject({ code: 'GENERATION_CHANGED' });

@@ -39,6 +39,8 @@ const SELF: Self = {
   levels: LEVELS,
   level: 1,
   generation: NO_INSTANCE,
+  standing: 'voter',
+  term: 1,
 };
 
 it(`${COUNT} handshakes of any kind are decoded or refused (seed ${SEED})`, () => {

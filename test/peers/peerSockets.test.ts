@@ -433,6 +433,8 @@ it('peer sockets: a port that is taken is a clear error', async () => {
       levels: { lowest: 0, highest: 1 },
       level: 0,
       generation: '0'.repeat(16),
+      standing: 'voter',
+      term: 1,
       nodes: [],
       advertise: '',
     },

@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NO_CLUSTER, NO_INSTANCE } from '../../src/core/ids.ts';
-import { MAX_REFUSAL_BYTES } from '../../src/core/limits.ts';
+import { MAX_REFUSAL_BYTES, MAX_TERM_STEP } from '../../src/core/limits.ts';
 import {
   decodeHandshake,
   decodeSentence,
@@ -50,6 +50,8 @@ const SELF: Self = {
   levels: { lowest: 0, highest: 1 },
   level: 0,
   generation: NO_INSTANCE,
+  standing: 'voter',
+  term: 0x0102_0304,
 };
 const GENERATION = '0123456789abcdef';
 const REFUSER: Refuser = { clusterId: CLUSTER, from: 1, instance: SELF.instance, process: SELF.process };
@@ -363,6 +365,11 @@ describe('peer handshake: who may dial', () => {
       { generation: 'a'.repeat(16) },
       `the log of node 1 is of generation ${GENERATION}, that of node 2 of generation ${'a'.repeat(16)}: one of them was begun anew since`,
     ],
+    [
+      'OTHER_GENERATION',
+      { standing: 'new', term: 0x00ff_ffff },
+      'node 2 is in term 16777215, and does not know of which generation its log is; the log of node 1 was begun anew since it was let in: give node 2 an empty directory',
+    ],
     ['SEGMENT_BYTES', { segmentBytes: 65_536 }, 'with segments of 33554432 bytes, node 2 with segments of 65536'],
     ['FSYNC', { isSynced: false }, 'node 1 runs with fsync on, node 2 with fsync off'],
     [
@@ -377,6 +384,33 @@ describe('peer handshake: who may dial', () => {
     if ('sentence' in verdict) expect(verdict.sentence).toContain(text);
     // It is for programs, too, where options have other names.
     expect(JSON.stringify(verdict)).not.toContain(' --');
+  });
+
+  it('nobody who was let into a log from which this one was begun anew, and this node nobody of one that was begun anew from its own', () => {
+    const [before, after] = [
+      { term: 3 * MAX_TERM_STEP - 1, generation: NO_INSTANCE },
+      { term: 3 * MAX_TERM_STEP, generation: GENERATION },
+    ];
+    const isRefused = (theirs: Partial<Introduction>, own: Partial<Self>): boolean => {
+      const verdict = judge(theirs, own);
+      const fault = faultOfWelcome({ ...HELLO, ...theirs }, { ...SELF, ...own }, 2);
+      expect('code' in verdict ? verdict.code : undefined).toBe(fault?.code);
+      return fault?.code === 'OTHER_GENERATION';
+    };
+    for (const standing of ['new', 'returned', 'damaged', 'voter'] as const) {
+      const left = { ...before, standing };
+      expect([isRefused(left, after), isRefused(after, left)]).toEqual([true, true]);
+      // Also one that was let into the later one and knows its generation as little: else it would tell the other one a term of that.
+      expect(isRefused(left, { ...after, generation: NO_INSTANCE, standing: 'new' })).toBe(true);
+      // Of one log: a term of the same generation, or none that knows any.
+      expect(isRefused({ ...left, term: after.term }, after)).toBe(false);
+      expect(isRefused(left, { ...after, generation: NO_INSTANCE })).toBe(false);
+      expect(isRefused(left, { ...before, generation: GENERATION })).toBe(false);
+    }
+    expect([isRefused({ ...before, standing: 'stranger' }, after), isRefused(after, { ...before, standing: 'stranger' })]).toEqual([
+      false,
+      false,
+    ]);
   });
 
   it('no other frame, no other protocol, no other version', () => {

@@ -45,6 +45,8 @@ function lie(cluster: LocalCluster, offset: number, term: number): PeerSockets {
       levels: { lowest: 0, highest: 1 },
       level: 0,
       generation: NO_INSTANCE,
+      standing: 'voter',
+      term: 1,
       nodes: [1, 2, 3],
       advertise: '',
     },

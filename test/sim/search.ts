@@ -52,6 +52,8 @@ export class Search {
       levels: LEVELS,
       level: 0,
       generation: NO_INSTANCE,
+      standing: 'stranger',
+      term: 0,
     };
     this.thread = new Thread(world.scheduler, ({ label, act }) => {
       world.trace.add(world.scheduler.nowMs, node.id, label);

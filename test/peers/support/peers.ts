@@ -116,6 +116,8 @@ export async function startPeer(id: number, nodes: readonly number[] = [1, 2, 3]
       levels: LEVELS,
       level: 0,
       generation: NO_INSTANCE,
+      standing: 'voter',
+      term: 1,
     },
     now: () => ({ standing: 'voter', isFounder: id === 1, term: 10 + id }),
     stuckMs: 60_000,
