@@ -24,7 +24,7 @@ export { AbortedError } from './aborts.ts';
 export type { Payload } from './append/payload.ts';
 export { LogClient } from './client.ts';
 export { Consumer } from './consumers/consumer.ts';
-export { fileStore } from './consumers/fileStore.node.ts';
+export { type FileStore, fileStore, type StoredPosition } from './consumers/fileStore.node.ts';
 export type { PositionLease, PositionStore } from './consumers/store.ts';
 export type { AppendLoad, ClientEvent, ClientStats, Counters, NodeSeen, OnEvent } from './events.ts';
 export type { LogLevel, NodeLevel } from './levels.ts';
