@@ -31,6 +31,7 @@ import {
   resolveSettings,
 } from './checks.ts';
 import { ClosePatience, closedError, closeErrors } from './closing.ts';
+import { isBoundary, placeNow } from './consumers/beginning.ts';
 import { type Consumer, takeName } from './consumers/consumer.ts';
 import { type ClientStats, Watch } from './events.ts';
 import { askLevel, type LogLevel } from './levels.ts';
@@ -382,10 +383,15 @@ export class LogClient {
   consumer(options: ConsumerOptions): Promise<Consumer> {
     return takeName(
       {
+        check: () => {
+          if (this.#over !== undefined) throw this.#over;
+        },
         subscribe: (beginning) => this.subscribe(beginning),
         bookmark: (offset) => this.bookmark(offset),
         end: () => this.end(),
         offsetOf: (bookmark) => placeIn(this.#connections.log, 'the position that is kept', bookmark),
+        placeNow: (beginning) => placeNow(this.#readNodes, this.#beginningOf(beginning)),
+        isBoundary: (offset) => isBoundary(this.read({ from: offset, limit: 1 })),
       },
       options,
     );

@@ -1,10 +1,9 @@
 // Named consumers: where they go on, what a commit keeps, and who has a name.
 
-import fs, { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { syncBuiltinESMExports } from 'node:module';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { LogClient } from '../../src/client/client.ts';
 import type { Consumer } from '../../src/client/consumers/consumer.ts';
 import { fileStore } from '../../src/client/consumers/fileStore.node.ts';
@@ -46,11 +45,17 @@ function entriesOf(consumer: Consumer): AsyncIterator<Entry> {
 
 /** A store in memory whose saves a test answers. */
 class HeldStore implements PositionStore {
+  readonly bookmark: string;
   readonly saves: { readonly bookmark: string; readonly resolve: () => void; readonly reject: (thrown: unknown) => void }[] = [];
+
+  constructor(offset = 12) {
+    this.bookmark = log.bookmark(offset);
+  }
 
   async take(): ReturnType<PositionStore['take']> {
     const save = (bookmark: string): Promise<void> => new Promise((resolve, reject) => this.saves.push({ bookmark, resolve, reject }));
-    return { bookmark: undefined, save };
+    // Nothing of a name that has none is handed out before its beginning is kept.
+    return { bookmark: this.bookmark, save };
   }
 }
 
@@ -83,17 +88,60 @@ describe('a consumer', () => {
   test('begins where its options say while its name has no position', async () => {
     await log.appendBatch(['a', 'b', 'c']);
     const store = fileStore(directory);
-    const late = await log.consumer({ name: 'late', store, last: 1 });
-    expect(await take(entriesOf(late), 1)).toEqual(['c']);
-    await late.close();
+    const from = await log.consumer({ name: 'from', store, from: 25 });
+    expect([await take(entriesOf(from), 1), from.committed, await from.lag()]).toEqual([['b'], 25, 26]);
+    await from.close();
     const fresh = await log.consumer({ name: 'fresh', store, from: 'end' });
     const next = entriesOf(fresh).next();
-    await settleMicrotasks();
     await fresh.commit();
-    expect(fresh.committed).toBeUndefined();
+    expect([fresh.committed, await fresh.lag()]).toEqual([51, 0]);
     await log.append('d');
     expect(textOf((await next).value)).toBe('d');
     await fresh.close();
+  });
+
+  test('begins once: what came since its name began is handed out, whoever has it, and whatever was committed', async () => {
+    await log.appendBatch(['a', 'b', 'c']);
+    const store = fileStore(directory);
+    const late = await log.consumer({ name: 'late', store, last: 1 });
+    const live = await log.consumer({ name: 'live', store, from: 'end' });
+    expect(await take(entriesOf(late), 1)).toEqual(['c']);
+    await log.append('d');
+    // Also in the same process.
+    expect(await take(entriesOf(late), 2)).toEqual(['c', 'd']);
+    expect(await take(entriesOf(await log.consumer({ name: 'late', store, last: 1 })), 2)).toEqual(['c', 'd']);
+    await live.close();
+    expect(await take(entriesOf(await log.consumer({ name: 'live', store, from: 'end' })), 1)).toEqual(['d']);
+  });
+
+  test('begins once at the start, too: what is trimmed before it is handled is missed aloud', async () => {
+    await log.appendBatch(['a', 'b', 'c']);
+    const store = fileStore(directory);
+    const first = await log.consumer({ name: 'n', store });
+    expect([await take(entriesOf(first), 1), first.committed]).toEqual([['a'], 12]);
+    await first.close();
+    for (const node of cluster.nodes) node.start = 25;
+    const second = await log.consumer({ name: 'n', store });
+    expect((await failureOf(Promise.resolve(entriesOf(second).next()))).code).toBe('OFFSET_TRIMMED');
+  });
+
+  test('hands nothing out before it is kept where its name begins', async () => {
+    await log.append('a');
+    const store = new HeldStore();
+    const consumer = await log.consumer({ name: 'n', store: { take: async () => ({ ...(await store.take()), bookmark: null }) } });
+    const next = entriesOf(consumer).next();
+    await vi.waitUntil(() => store.saves.length === 1, { timeout: 60_000 });
+    await consumer.commit();
+    expect([consumer.position, store.saves.length]).toEqual([undefined, 1]);
+    store.saves[0]?.resolve();
+    expect([textOf((await next).value), consumer.committed, consumer.position]).toEqual(['a', 12, 25]);
+    await consumer.close();
+    const other = await log.consumer({
+      name: 'o',
+      store: { take: async () => ({ bookmark: undefined, save: () => Promise.reject(new Error('full')) }) },
+    });
+    await expect(entriesOf(other).next()).rejects.toThrow('full');
+    await expect(other.close()).rejects.toThrow('full');
   });
 
   test('gathers commits while one is on its way, and never goes back', async () => {
@@ -134,17 +182,74 @@ describe('a consumer', () => {
     await consumer.close();
   });
 
-  test('commits nothing that was not handed out', async () => {
+  test('commits nothing that was not handed out, nor what is no end of an entry', async () => {
     await log.appendBatch(['a', 'b']);
     const consumer = await log.consumer({ name: 'n', store: fileStore(directory) });
     await expect(consumer.commit(12)).rejects.toThrow(RangeError);
     await take(entriesOf(consumer), 1);
     await expect(consumer.commit(38)).rejects.toThrow('before offset 25');
     await expect(consumer.commit(-1)).rejects.toThrow(RangeError);
+    await expect(consumer.commit(13)).rejects.toThrow('inside an entry');
+    for (const none of [null, 'x', {}, { nextOffset: '25' }])
+      await expect(consumer.commit(Object(none) && none)).rejects.toThrow(TypeError);
     await consumer.commit(25);
+    await take(entriesOf(consumer), 1);
+    const last = consumer.commit(37 + 1);
     await consumer.close();
+    await last;
+    expect(consumer.committed).toBe(38);
     expect((await failureOf(consumer.commit())).code).toBe('CLOSED');
-    expect((await failureOf(entriesOf(consumer).next())).code).toBe('CLOSED');
+    expect((await failureOf(Promise.resolve(entriesOf(consumer).next()))).code).toBe('CLOSED');
+  });
+
+  test('a commit of nothing in particular is of what was handed out, not of what was asked for', async () => {
+    await log.appendBatch(['a', 'b', 'c']);
+    const consumer = await log.consumer({ name: 'n', store: fileStore(directory) });
+    const entries = entriesOf(consumer);
+    const asked = [entries.next(), entries.next(), entries.next()];
+    await asked[0];
+    await Promise.all([consumer.commit(), consumer.commit(12)]);
+    expect(consumer.committed).toBe(25);
+    expect(await Promise.all(asked.map(async (next) => textOf((await next).value)))).toEqual(['a', 'b', 'c']);
+    await consumer.close();
+  });
+
+  test('what an iteration before has handed out can be committed in the next one', async () => {
+    await log.appendBatch(['a', 'b', 'c']);
+    const consumer = await log.consumer({ name: 'n', store: fileStore(directory) });
+    await take(entriesOf(consumer), 2);
+    await take(entriesOf(consumer), 1);
+    expect(consumer.position).toBe(25);
+    await expect(consumer.commit(51)).rejects.toThrow('before offset 38');
+    await consumer.commit(38);
+    expect(await take(entriesOf(consumer), 1)).toEqual(['c']);
+    await consumer.close();
+  });
+
+  test('what nobody waits for does not end the process when it is refused', async () => {
+    await log.appendBatch(['a', 'b']);
+    const unhandled: unknown[] = [];
+    const note = (thrown: unknown): void => void unhandled.push(thrown);
+    process.on('unhandledRejection', note);
+    onTestFinished(() => void process.off('unhandledRejection', note));
+    const failing = { take: async () => ({ bookmark: null, save: () => Promise.reject(undefined) }) };
+    const consumer = await log.consumer({ name: 'n', store: fileStore(directory) });
+    void consumer.commit(12);
+    await take(entriesOf(consumer), 1);
+    void consumer.commit(13);
+    void consumer.commit(99);
+    void consumer.commit(Object('no place'));
+    await consumer.close();
+    void consumer.commit();
+    const other = await log.consumer({ name: 'o', store: failing });
+    // What is undefined is a failure as well.
+    const results: PromiseSettledResult<unknown>[] = await Promise.allSettled([entriesOf(other).next()]);
+    void other.commit();
+    results.push(...(await Promise.allSettled([other.commit(12), other.close()])));
+    expect(results).toEqual(results.map(() => ({ status: 'rejected', reason: undefined })));
+    // Rejections are told after the microtasks of a turn.
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(unhandled).toEqual([]);
   });
 
   test('close ends an iteration that waits, and keeps what was to be committed', async () => {
@@ -193,7 +298,7 @@ describe('a consumer', () => {
     expect(results.map((result) => (result.status === 'rejected' ? result.reason.message : 'done'))).toEqual(
       results.map(() => 'the disk is full'),
     );
-    expect(consumer.committed).toBeUndefined();
+    expect(consumer.committed).toBe(12);
   });
 
   test('refuses what cannot be meant, before anybody loses the name', async () => {
@@ -211,11 +316,30 @@ describe('a consumer', () => {
     for (const options of bad) await expect(log.consumer(Object({ name: 'n', store, ...options }))).rejects.toThrow(/^(?!.*internal)/);
     expect(readdirSync(directory)).toEqual([]);
     expect(() => fileStore('')).toThrow(TypeError);
+    await expect(log.consumer({ name: 'n', store: { take: async () => Object({ bookmark: undefined }) } })).rejects.toThrow(TypeError);
   });
-});
 
-describe('a file store', () => {
-  test('gives a name to one at a time: the one before can keep no more, and the position never falls', async () => {
+  test('takes no name where it could do nothing with it: closed, aborted, unreachable, of another log', async () => {
+    const store = fileStore(directory);
+    const held = await store.take('n');
+    const codes = async (client: LogClient, options: object = {}): Promise<string> =>
+      (await failureOf(client.consumer({ name: 'n', store, ...options }))).code;
+    expect(await codes(log, { signal: AbortSignal.abort() })).toBe('ABORTED');
+    await held.save(`${'0'.repeat(32)}@12`);
+    expect(await codes(log)).toBe('OTHER_CLUSTER');
+    await store.reset('n');
+    const next = await store.take('n');
+    await log.close();
+    expect([await codes(log), await codes(log, { last: 3 })]).toEqual(['CLOSED', 'CLOSED']);
+    // Whoever has it still has it.
+    await next.save(`${'0'.repeat(32)}@25`);
+    // A store that does not tell beforehand refuses as well.
+    const client = await cluster.connect();
+    expect((await failureOf(client.consumer({ name: 'n', store: { take: (name) => store.take(name) } }))).code).toBe('OTHER_CLUSTER');
+    await client.close();
+  });
+
+  test('is told of the one who has taken its name when it is to keep something, and its iteration as well', async () => {
     await log.appendBatch(['a', 'b', 'c']);
     const store = fileStore(directory);
     const first = await log.consumer({ name: 'n', store });
@@ -224,85 +348,14 @@ describe('a file store', () => {
     await first.commit(25);
     const second = await log.consumer({ name: 'n', store });
     expect(second.committed).toBe(25);
+    // Nothing is to be kept.
+    await first.commit(25);
     expect((await failureOf(first.commit())).code).toBe('FENCED');
     expect((await failureOf(Promise.resolve(entries.next()))).code).toBe('FENCED');
-    const others = entriesOf(second);
-    expect(await take(others, 2)).toEqual(['b', 'c']);
+    expect((await failureOf(first.close())).code).toBe('FENCED');
+    expect(await take(entriesOf(second), 2)).toEqual(['b', 'c']);
     await second.commit();
     await second.close();
     expect((await log.consumer({ name: 'n', store })).committed).toBe(51);
-    expect(readdirSync(directory)).toHaveLength(1);
-  });
-
-  test('of many that take one name at once, the last has it, and none loses what was kept', async () => {
-    const store = fileStore(directory);
-    const seed = await store.take('n');
-    await seed.save(log.bookmark(12));
-    const leases = await Promise.all(Array.from({ length: 20 }, () => store.take('n')));
-    const saved = await Promise.allSettled(leases.map((lease, i) => lease.save(log.bookmark(100 + i))));
-    expect(saved.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
-    expect(leases.map(({ bookmark }) => bookmark)).toEqual(leases.map(() => log.bookmark(12)));
-    const kept = saved.findIndex(({ status }) => status === 'fulfilled');
-    expect((await store.take('n')).bookmark).toBe(log.bookmark(100 + kept));
-  });
-
-  test('a position that was kept in the moment of a change of hands is not lost', async () => {
-    const store = fileStore(directory);
-    for (let round = 0; round < 30; round++) {
-      const lease = await store.take('n');
-      let kept = Number(lease.bookmark?.split('@')[1] ?? 0);
-      const save = async (): Promise<never> => {
-        for (;;) {
-          await lease.save(log.bookmark(kept + 1));
-          kept += 1;
-        }
-      };
-      const fenced = failureOf(save());
-      // At another point of its saves each time.
-      for (let turns = 0; turns < round; turns++) await new Promise((resolve) => setImmediate(resolve));
-      const taken = await store.take('n');
-      expect((await fenced).code).toBe('FENCED');
-      expect(Number(taken.bookmark?.split('@')[1] ?? 0)).toBeGreaterThanOrEqual(kept);
-    }
-  });
-
-  test('says FENCED of what was kept in a file that counts no more when it was in its place', async () => {
-    const store = fileStore(directory);
-    const lease = await store.take('n');
-    const { rename } = fs.promises;
-    onTestFinished(() => {
-      fs.promises.rename = rename;
-      syncBuiltinESMExports();
-    });
-    let taken: string | undefined = 'nothing';
-    fs.promises.rename = async (from, to) => {
-      fs.promises.rename = rename;
-      syncBuiltinESMExports();
-      taken = (await store.take('n')).bookmark;
-      await rename(from, to);
-    };
-    syncBuiltinESMExports();
-    expect((await failureOf(lease.save(log.bookmark(12)))).code).toBe('FENCED');
-    expect(taken).toBeUndefined();
-  });
-
-  test('after a kill in the midst of a change of hands, the furthest position counts', async () => {
-    const store = fileStore(directory);
-    await store.take('n');
-    const at = (epoch: number): string => join(directory, `n.${epoch}.position`);
-    writeFileSync(at(3), `${log.bookmark(50)}\n`);
-    writeFileSync(at(2), `${log.bookmark(70)}\n`);
-    writeFileSync(at(4), '\n');
-    expect((await store.take('n')).bookmark).toBe(log.bookmark(70));
-    expect([readdirSync(directory), readFileSync(at(5), 'utf8')]).toEqual([['n.5.position'], `${log.bookmark(70)}\n`]);
-  });
-
-  test('says so when a file is no position, and a position of another log is refused', async () => {
-    const store = fileStore(directory);
-    writeFileSync(join(directory, 'n.1.position'), 'nonsense\n');
-    const error = await failureOf(log.consumer({ name: 'n', store }));
-    expect([error.code, error.message]).toEqual(['DAMAGE', expect.stringContaining('n.1.position')]);
-    writeFileSync(join(directory, 'o.1.position'), `${'0'.repeat(32)}@12\n`);
-    expect((await failureOf(log.consumer({ name: 'o', store }))).code).toBe('OTHER_CLUSTER');
   });
 });

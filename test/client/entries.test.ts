@@ -10,7 +10,13 @@ function exportsOf(entry: string): string {
 }
 
 test('the client for browsers exports what the one for Node does', () => {
-  const needsFiles = "export { fileStore } from './consumers/fileStore.node.ts';\n";
+  const needsFiles = "export { type FileStore, fileStore, type StoredPosition } from './consumers/fileStore.node.ts';\n";
   expect(exportsOf('index.ts')).toContain(needsFiles);
   expect(exportsOf('browser.ts')).toBe(exportsOf('index.ts').replace(needsFiles, ''));
+});
+
+test('a program for browsers is promised nothing that needs files', () => {
+  const { exports } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  const [first] = Object.entries(exports['./client']);
+  expect(first).toEqual(['browser', { types: './dist/src/client/browser.d.ts', default: './dist/src/client/browser.js' }]);
 });

@@ -3,20 +3,29 @@
 //   handed out ────────────────► position          commit(entry) ──► wanted ──(one save at a time)──► committed
 
 import { LogError } from '../../core/errors.ts';
+import { AbortedError } from '../aborts.ts';
 import { describe } from '../describe.ts';
 import { CONSUMER_OPTIONS, checkOptions } from '../optionNames.ts';
 import type { BookmarkText, ConsumerOptions, SubscribeOptions } from '../options.ts';
 import type { Entry } from '../read/entries.ts';
 import type { Reading } from '../read/reading.ts';
+import { isMoving } from './beginning.ts';
+import { Iteration } from './iteration.ts';
 import type { PositionLease } from './store.ts';
 
 /** The log of a consumer, as its client has it. */
 export interface ConsumerLog {
+  /** Throws why the client takes nothing more. */
+  check(): void;
   subscribe(options: SubscribeOptions): Reading;
   bookmark(offset: number): BookmarkText;
   end(): Promise<{ readonly start: number; readonly end: number }>;
   /** The offset that a bookmark means in this log. */
   offsetOf(bookmark: BookmarkText): number;
+  /** The offset that a beginning means now. */
+  placeNow(options: SubscribeOptions): Promise<number>;
+  /** Whether an entry begins or the log ends at `offset`, which is committed; true as well where that is trimmed. */
+  isBoundary(offset: number): Promise<boolean>;
 }
 
 /** Of what a name is made: 1 to 64 bytes of UTF-8. */
@@ -45,15 +54,24 @@ class Save {
       this.reject = reject;
     });
     // Whoever does not wait for it hears of it from the iteration, and from close.
-    this.promise.catch(() => undefined);
+    void quiet(this.promise);
   }
 }
 
 /** A rejection of which whoever does not wait for it hears from the iteration, and from close. */
 function refused(thrown: unknown): Promise<never> {
-  const promise = Promise.reject(thrown);
+  return quiet(Promise.reject(thrown));
+}
+
+/** `promise`, whose rejection does not end the process where nobody waits for it. */
+function quiet<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined);
   return promise;
+}
+
+/** What was thrown, be it undefined. */
+interface Failure {
+  readonly thrown: unknown;
 }
 
 /**
@@ -71,101 +89,100 @@ export class Consumer implements AsyncIterable<Entry> {
   #committed: number | undefined;
   /** What is to be committed; at least `#committed`. */
   #wanted = -1;
-  #reading: Reading | undefined;
-  /** Of the iteration that began last. */
-  #entries: AsyncIterator<Entry> | undefined;
-  /** Whether it has handed out an entry. */
-  #hasGiven = false;
+  /** That which began last. */
+  #iteration: Iteration | undefined;
+  /** Up to where those before it have handed out entries. */
+  #givenBefore = -1;
   #isClosed = false;
   /** Waits for the save that begins next. */
   #next: Save | undefined;
   #saving: Promise<void> | undefined;
-  #failure: unknown;
+  /** The place of the first entry is being kept. */
+  #founding: Promise<void> | undefined;
+  /** Places whose entries are being looked for. */
+  readonly #looking = new Set<Promise<void>>();
+  #failure: Failure | undefined;
 
   /** @internal Applications call `log.consumer`. */
-  constructor(name: string, log: ConsumerLog, beginning: SubscribeOptions, lease: PositionLease) {
+  constructor(name: string, log: ConsumerLog, beginning: SubscribeOptions, lease: PositionLease, committed: number | undefined) {
     this.name = name;
     this.#log = log;
     this.#beginning = beginning;
     this.#lease = lease;
-    if (lease.bookmark !== undefined) this.#committed = log.offsetOf(lease.bookmark);
+    this.#committed = committed;
   }
 
-  /** The log offset up to which everything is committed, durably; undefined before the first commit of the name. */
+  /** The log offset up to which everything is committed, durably; where nothing is yet, where the name began; undefined before that is known. */
   get committed(): number | undefined {
     return this.#committed;
   }
 
   /** The log offset up to which everything was handed out by the iteration that began last, or committed before it; undefined before the first entry of the name. */
   get position(): number | undefined {
-    return this.#hasGiven ? this.#reading?.position : this.#committed;
+    return this.#iteration?.given ?? this.#committed;
   }
 
   /**
-   * Entries from the committed position on, until it is closed. A new iteration begins there again, and ends the one before. Throws like `log.subscribe`, CLOSED, and FENCED once another consumer
-   * has taken the name, or the error of a commit that could not be kept.
+   * Entries from the committed position on, until it is closed. A new iteration begins there again, with its first `next`, and ends the one before. Throws like `log.subscribe`, CLOSED, and FENCED
+   * once another consumer has taken the name and a commit was refused for it, or the error of a commit that could not be kept.
    */
-  async *[Symbol.asyncIterator](): AsyncIterator<Entry, undefined> {
-    this.#check();
-    if (this.#isClosed) throw closed(this.name);
-    this.#reading = this.#log.subscribe(this.#whereToBegin());
-    const entries = this.#reading[Symbol.asyncIterator]();
-    void this.#entries?.return?.();
-    this.#entries = entries;
-    this.#hasGiven = false;
-    try {
-      for (;;) {
-        const { done, value } = await entries.next();
-        this.#check();
-        if (done === true) return undefined;
-        if (this.#entries === entries) this.#hasGiven = true;
-        yield value;
-        this.#check();
-      }
-    } finally {
-      await entries.return?.();
-    }
+  [Symbol.asyncIterator](): AsyncIterator<Entry, undefined> {
+    return new Iteration({
+      begin: (iteration) => this.#begin(iteration),
+      check: () => this.#check(),
+      founding: (entry) => (this.#committed === undefined ? this.#found(entry) : undefined),
+    });
   }
 
   /**
-   * Everything up to `place` is handled: an entry, itself included, or an offset; by default all that was handed out. Resolves when that is kept. Calls are
-   * gathered while a save is on its way, so it may be called for each entry, and need not be awaited: what cannot be kept ends the iteration, too. A position never falls: what is
-   * committed already resolves. Rejects with RangeError for what was not handed out; FENCED; CLOSED; or with the store's error.
+   * Everything up to `place` is handled: an entry, itself included, or an offset, which must be where an entry ends; by default all that the iteration which began last has handed out. Resolves when
+   * that is kept. Calls are gathered while a save is on its way, so it may be called for each entry, and need not be awaited: what cannot be kept ends the iteration, too. A position never falls:
+   * what is committed already resolves. Rejects with RangeError for what was not handed out, or is inside an entry; TypeError for what is no place; FENCED; CLOSED; or with the store's error.
    */
   commit(place: Pick<Entry, 'nextOffset'> | number | undefined = this.position): Promise<void> {
-    const refusal = this.#failure ?? (this.#isClosed ? closed(this.name) : undefined);
-    if (refusal !== undefined) return refused(refusal);
+    if (this.#failure !== undefined) return refused(this.#failure.thrown);
+    if (this.#isClosed) return refused(closed(this.name));
     // Nothing was handed out yet.
     if (place === undefined) return Promise.resolve();
-    const offset = typeof place === 'number' ? place : place.nextOffset;
-    const most = this.position ?? -1;
+    const offset = offsetIn(place);
+    if (offset === undefined) return refused(new TypeError(`what is committed must be an entry or an offset, not ${describe(place)}`));
+    const most = Math.max(this.#givenBefore, this.position ?? -1);
     if (!Number.isSafeInteger(offset) || offset < 0 || offset > most) {
       const given = most < 0 ? 'nothing yet' : `what is before offset ${most}`;
-      return Promise.reject(new RangeError(`consumer ${JSON.stringify(this.name)} was handed out ${given}: ${offset} cannot be committed`));
+      return refused(new RangeError(`consumer ${JSON.stringify(this.name)} was handed out ${given}: ${offset} cannot be committed`));
     }
     if (this.#committed !== undefined && offset <= this.#committed) return Promise.resolve();
-    this.#wanted = Math.max(this.#wanted, offset);
-    this.#next ??= new Save();
-    this.#saving ??= this.#save();
-    return this.#next.promise;
+    return typeof place === 'number' && offset !== this.position ? this.#look(offset) : this.#want(offset);
   }
 
-  /** Bytes of the log that are committed there and not yet by this consumer. Rejects like `log.end`. */
+  /** Bytes of the log that are committed there and not yet by this consumer; the log's own entries, such as the start of a term, count. Rejects like `log.end`. */
   async lag(): Promise<number> {
     const { start, end } = await this.#log.end();
-    return Math.max(0, end - Math.max(start, this.#committed ?? start));
+    const { from } = this.#beginning;
+    return Math.max(0, end - Math.max(start, this.#committed ?? (typeof from === 'number' ? from : start)));
   }
 
   /** Ends its iterations, and resolves when all that was to be committed is kept; rejects when that failed. The position stays. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.#entries?.return?.();
+    await this.#iteration?.return();
+    await Promise.allSettled([this.#founding, ...this.#looking]);
     await this.#saving;
-    if (this.#failure !== undefined) throw this.#failure;
+    this.#check();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #begin(iteration: Iteration): AsyncIterator<Entry> {
+    this.#check();
+    if (this.#isClosed) throw closed(this.name);
+    const entries = this.#log.subscribe(this.#whereToBegin())[Symbol.asyncIterator]();
+    this.#givenBefore = Math.max(this.#givenBefore, this.#iteration?.given ?? -1);
+    void this.#iteration?.return();
+    this.#iteration = iteration;
+    return entries;
   }
 
   #whereToBegin(): SubscribeOptions {
@@ -175,7 +192,36 @@ export class Consumer implements AsyncIterable<Entry> {
   }
 
   #check(): void {
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#failure !== undefined) throw this.#failure.thrown;
+  }
+
+  /** Keeps where the name begins. Never rejects. */
+  #found({ offset }: Entry): Promise<void> {
+    this.#founding ??= this.#keep(offset);
+    return this.#founding;
+  }
+
+  /** Commits a place that the caller names by its number, once it is known that the next one can begin there. */
+  #look(offset: number): Promise<void> {
+    const looking = quiet(this.#lookFor(offset));
+    this.#looking.add(looking);
+    const done = (): void => void this.#looking.delete(looking);
+    looking.then(done, done);
+    return looking;
+  }
+
+  async #lookFor(offset: number): Promise<void> {
+    if (!(await this.#log.isBoundary(offset)))
+      throw new RangeError(`offset ${offset} is inside an entry: consumer ${JSON.stringify(this.name)} could not go on there`);
+    this.#check();
+    if (offset > (this.#committed ?? -1)) await this.#want(offset);
+  }
+
+  #want(offset: number): Promise<void> {
+    this.#wanted = Math.max(this.#wanted, offset);
+    this.#next ??= new Save();
+    this.#saving ??= this.#save();
+    return this.#next.promise;
   }
 
   /** Saves until nothing more is wanted. Never rejects. */
@@ -183,20 +229,27 @@ export class Consumer implements AsyncIterable<Entry> {
     // All commits of a tick are one.
     await Promise.resolve();
     for (let save = this.#takeNext(); save !== undefined; save = this.#takeNext()) {
-      const offset = this.#wanted;
-      try {
-        await this.#lease.save(this.#log.bookmark(offset));
-        this.#committed = offset;
+      await this.#keep(this.#wanted);
+      if (this.#failure === undefined) {
         save.resolve();
-      } catch (thrown) {
-        this.#failure = thrown;
-        save.reject(thrown);
-        this.#takeNext()?.reject(thrown);
-        // Whoever waits for the next entry hears of it now.
-        void this.#entries?.return?.();
+      } else {
+        save.reject(this.#failure.thrown);
+        this.#takeNext()?.reject(this.#failure.thrown);
       }
     }
     this.#saving = undefined;
+  }
+
+  /** Never rejects. */
+  async #keep(offset: number): Promise<void> {
+    try {
+      await this.#lease.save(this.#log.bookmark(offset));
+      this.#committed = offset;
+    } catch (thrown) {
+      this.#failure = { thrown };
+      // Whoever waits for the next entry hears of it now.
+      void this.#iteration?.return();
+    }
   }
 
   #takeNext(): Save | undefined {
@@ -210,12 +263,36 @@ function closed(name: string): LogError {
   return new LogError('CLOSED', `consumer ${JSON.stringify(name)} is closed`);
 }
 
+/** The offset that a commit means; undefined for what is no place. */
+function offsetIn(place: unknown): number | undefined {
+  if (typeof place === 'number') return place;
+  if (typeof place !== 'object' || place === null || !('nextOffset' in place)) return undefined;
+  return typeof place.nextOffset === 'number' ? place.nextOffset : undefined;
+}
+
 /** See `log.consumer`. */
 export async function takeName(log: ConsumerLog, options: ConsumerOptions): Promise<Consumer> {
   checkOptions('A consumer', options, CONSUMER_OPTIONS);
   checkConsumer(options);
   const { name, store, ...beginning } = options;
-  // What cannot be meant is refused before anybody loses the name.
+  // What cannot be is refused before anybody loses the name.
   log.subscribe(beginning);
-  return new Consumer(name, log, beginning, await store.take(name));
+  const check = (): void => {
+    log.check();
+    if (beginning.signal?.aborted) throw new AbortedError('This consumer', 'before it had its name.', beginning.signal, 'failed');
+  };
+  check();
+  const known = await store.position?.(name);
+  if (known !== undefined && known !== null) log.offsetOf(known);
+  const first = isMoving(beginning) && (known === undefined || known === null) ? await log.placeNow(beginning) : undefined;
+  check();
+  const lease = await store.take(name);
+  if (typeof lease?.save !== 'function') throw new TypeError(`what store.take gives must have a save, unlike ${describe(lease)}`);
+  let committed = lease.bookmark === undefined || lease.bookmark === null ? undefined : log.offsetOf(lease.bookmark);
+  if (committed === undefined && isMoving(beginning)) {
+    // It means another place each time: from now on it is this one.
+    committed = first ?? (await log.placeNow(beginning));
+    await lease.save(log.bookmark(committed));
+  }
+  return new Consumer(name, log, beginning, lease, committed);
 }
