@@ -15,18 +15,37 @@ interface Sink {
   close(): Promise<void>;
 }
 
-/** See `writer.writable`. */
-export function writableOf(writer: Sink): WritableStream<Payload> {
+/** Tells why a writer takes no more. */
+interface Failing {
+  /** Calls `listener` with what ended it, at once where something has; not where it was closed. */
+  onFailure(listener: (thrown: unknown) => void): void;
+}
+
+/** See `writer.writable`. What ends the writer ends the stream at once, also where nobody writes. */
+export function writableOf(writer: Sink, failing: Failing): WritableStream<Payload> {
+  // Of what is waited for, which is one thing at a time.
+  let interrupt: ((thrown: unknown) => void) | undefined;
+  const unlessAborted = <T>(waited: Promise<T>): Promise<T> =>
+    new Promise((resolve, reject) => {
+      interrupt = reject;
+      waited.then(resolve, reject);
+    });
   return new WritableStream<Payload>({
-    write: (payload) => (writer.write(payload) ? undefined : writer.ready()),
+    start(controller) {
+      const { signal } = controller;
+      signal.addEventListener('abort', () => interrupt?.(signal.reason), { once: true });
+      failing.onFailure((thrown) => controller.error(thrown));
+    },
+    write: (payload) => (writer.write(payload) ? undefined : unlessAborted(writer.ready())),
     async close() {
       try {
-        await writer.flushed();
+        await unlessAborted(writer.flushed());
       } finally {
-        await writer.close();
+        void writer.close();
       }
     },
-    abort: () => writer.close(),
+    // What is on its way is not waited for: a server may hang.
+    abort: () => void writer.close(),
   });
 }
 

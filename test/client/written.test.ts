@@ -5,6 +5,7 @@ import type { LogClient } from '../../src/client/client.ts';
 import type { ConnectOptions } from '../../src/client/options.ts';
 import type { Entry } from '../../src/client/read/entries.ts';
 import type { Writer } from '../../src/client/writer/writer.ts';
+import { CANCEL, CREDIT, READ } from '../../src/protocol/client.ts';
 import { failureOf } from './support/failure.ts';
 import { FakeCluster } from './support/fakeCluster.ts';
 import { settleMicrotasks } from './support/fakeServer.ts';
@@ -66,7 +67,14 @@ describe('what is written into a writer', () => {
     expect([(await first).offset, (await second).offset, (await second).end]).toEqual([25, 51, 64]);
     expect(await writer.flushed()).toMatchObject({ offset: 64, end: 77, count: 1 });
     expect((await batch).offsets).toEqual([77, 90]);
-    expect(cluster.leader.texts()).toEqual([...'abcdefg']);
+    // The range begins with what was written, not with what shares its message.
+    const before = writer.append('h');
+    writer.write('i');
+    writer.write('j');
+    const after = writer.append('k');
+    expect(await writer.flushed()).toMatchObject({ offset: 116, end: 142, count: 2 });
+    expect([(await before).offset, (await after).end]).toEqual([103, 155]);
+    expect(cluster.leader.texts()).toEqual([...'abcdefghijk']);
   });
 
   test('several flushes are answered in order, each with its own', async () => {
@@ -131,6 +139,21 @@ describe('what is written into a writer', () => {
     expect((await failureOf(writer.append('D'))).code).toBe('CHAIN_BROKEN');
     expect((await failureOf(writer.flushed())).code).toBe('CHAIN_BROKEN');
     expect([cluster.leader.texts(), writer.end]).toEqual([['A', 'X'], 25]);
+  });
+
+  test('a flush of appends alone says nothing where they are in the log, and rejects where they are not', async () => {
+    const log = await connect();
+    const writer = log.writer({ expectedEnd: 0 });
+    const done = writer.append('a');
+    expect(await writer.flushed()).toBeUndefined();
+    await done;
+    await log.append('X');
+    const refused = failureOf(writer.append('b'));
+    expect((await failureOf(writer.flushed())).code).toBe('CHAIN_BROKEN');
+    expect(await failureOf(writer.flushed())).toBe(await refused);
+    const batch = log.writer({ expectedEnd: 0 });
+    const none = failureOf(batch.appendBatch(['c']));
+    expect(await failureOf(batch.flushed())).toBe(await none);
   });
 
   test('goes on with the next leader, in one range', async () => {
@@ -236,7 +259,57 @@ describe('a writer’s Web stream', () => {
     await stream.write('a');
     await stream.abort(new Error('enough'));
     expect(thrownBy(() => writer.write('b'))).toBe('CLOSED');
+    await writer.close();
     expect(cluster.leader.texts()).toEqual(['a']);
+  });
+
+  test('is aborted at once although the server hangs: while it waits for room, or for what is to be in the log', async () => {
+    for (const isClosing of [false, true]) {
+      cluster = new FakeCluster();
+      cluster.leader.holdsAppends = true;
+      const log = await connect({ maxInFlightBytes: 64 * 1024 });
+      const writer = log.writer({ expectedEnd: 0 });
+      const stream = writer.writable.getWriter();
+      const written = stream.write(new Uint8Array(isClosing ? 10 : 70_000));
+      const closing = isClosing ? stream.close() : undefined;
+      await settleMicrotasks();
+      expect(writer.hasRoom).toBe(isClosing);
+      const reason = new Error('enough');
+      const aborted = stream.abort(reason);
+      const results = await Promise.allSettled([written, closing, stream.closed, aborted]);
+      expect(results.slice(0, 3).map((result) => (result.status === 'rejected' ? result.reason : 'done'))).toEqual(
+        isClosing ? ['done', reason, reason] : [reason, 'done', reason],
+      );
+      expect(thrownBy(() => writer.write('b'))).toBe('CLOSED');
+      answer();
+      await writer.close();
+      expect(cluster.leader.texts()).toHaveLength(1);
+      await log.close();
+    }
+  });
+
+  test('fails at once, with what ended its writer, also where nobody writes', async () => {
+    cluster.leader.holdsAppends = true;
+    const log = await connect();
+    const writer = log.writer({ expectedEnd: 0 });
+    const stream = writer.writable.getWriter();
+    await Promise.all([stream.write('a'), stream.write('b')]);
+    await settleMicrotasks();
+    cluster.leader.add('foreign');
+    answer();
+    const error = await failureOf(stream.closed);
+    expect([error.code, error.details.chainEnd]).toEqual(['CONDITION_FAILED', 0]);
+    expect([await failureOf(stream.write('c')), await failureOf(writer.flushed())]).toEqual([error, error]);
+    expect(await failureOf(stream.close().catch(() => stream.closed))).toBe(error);
+    // Also where its writer failed before there was a stream, and by another of its appends.
+    const failed = log.writer({ expectedEnd: 0 });
+    const cause = await failureOf(failed.append('d'));
+    expect(await failureOf(failed.writable.getWriter().closed)).toBe(cause);
+    const other = log.writer({ expectedEnd: cluster.leader.end });
+    const { closed } = other.writable.getWriter();
+    const refused = other.append(Object(5));
+    await expect(refused).rejects.toThrow(TypeError);
+    await expect(closed).rejects.toThrow('must be a Uint8Array');
   });
 });
 
@@ -275,8 +348,19 @@ describe('a log’s Web stream', () => {
     await log.append('later');
     expect(textOf((await waiting).value ?? expect.fail('an entry'))).toBe('later');
     const last = reader.read();
+    const cancelled = cluster.nodes.flatMap(({ requests }) => requests).length;
     await reader.cancel();
     expect((await last).done).toBe(true);
+    // The node is told, and sends nothing more.
+    const told = (): number[] =>
+      cluster.nodes
+        .flatMap(({ requests }) => requests)
+        .slice(cancelled)
+        .map(({ opcode }) => opcode);
+    await vi.waitUntil(() => told().includes(CANCEL), { timeout: 60_000 });
+    await log.append('after');
+    await settleMicrotasks();
+    expect(told().filter((opcode) => opcode === CREDIT || opcode === READ)).toEqual([]);
   });
 
   test('flows from one log into another', async () => {

@@ -60,6 +60,9 @@ export function neverError(
 export class Refusal {
   /** Undefined while it takes them. The first one stays. */
   cause: LogError | undefined;
+  /** What ended it, as its first append was told. */
+  #failure: { readonly thrown: unknown } | undefined;
+  #onFailure: ((thrown: unknown) => void) | undefined;
   /** One error for all that come in one tick: whoever never awaits makes a great many. */
   #told: LogError | undefined;
 
@@ -74,7 +77,20 @@ export class Refusal {
   /** An append cannot be taken, for what was `thrown`. Later ones would be where it was to be. */
   endWith(thrown: unknown): unknown {
     this.cause = brokenBy(thrown instanceof Error ? thrown.message : String(thrown));
+    this.failed(thrown);
     return thrown;
+  }
+
+  /** What ended it is told to who listens. */
+  failed(thrown: unknown): void {
+    this.#failure ??= { thrown };
+    this.#onFailure?.(this.#failure.thrown);
+  }
+
+  /** Calls `listener` with what ended the writer, at once where something has; not where it was closed. There is one listener. */
+  onFailure(listener: (thrown: unknown) => void): void {
+    this.#onFailure = listener;
+    if (this.#failure !== undefined) listener(this.#failure.thrown);
   }
 
   #tell(cause: LogError, end: ChainEnd): LogError {

@@ -152,7 +152,7 @@ export class Writer {
    * was written so far may be in the log. The stream fails with the error of the first entry that is refused.
    */
   get writable(): WritableStream<Payload> {
-    this.#writable ??= writableOf(this);
+    this.#writable ??= writableOf(this, this.#refusal);
     return this.#writable;
   }
 
@@ -398,6 +398,7 @@ export class Writer {
       const error = isFirst ? first : later;
       isFirst = false;
       const told = link.isUncertain ? uncertainError(cause, end) : error;
+      this.#refusal.failed(told);
       this.#port.watch.failed(told, link.callCount);
       link.reject(told, this.#written);
     }
