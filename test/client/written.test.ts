@@ -190,17 +190,110 @@ describe('what is written into a writer', () => {
     expect(cluster.leader.texts()).toEqual(['a', 'c']);
   });
 
-  test('the payload may be changed as soon as write returns', async () => {
+  test('the payload may be changed as soon as write returns, whatever it is', async () => {
     cluster.leader.holdsAppends = true;
     const log = await connect();
     const writer = log.writer({ expectedEnd: 0 });
-    const payload = new Uint8Array(3);
-    for (const value of [1, 2, 3]) writer.write(payload.fill(value));
-    payload.fill(99);
+    const batches: Promise<unknown>[] = [];
+    // A Buffer's slice shares its bytes. Small ones are copied side by side, and these go over from one piece of memory to the next.
+    const payloads = [new Uint8Array(3), Buffer.alloc(3), new Uint8Array(2_000), Buffer.alloc(2_000), Buffer.alloc(50_000)];
+    for (const value of [1, 2, 3, 4, 5, 6]) {
+      for (const payload of payloads) writer.write(payload.fill(value));
+      batches.push(writer.appendBatch(payloads));
+    }
+    for (const payload of payloads) payload.fill(99);
     await settleMicrotasks();
     answer();
+    await Promise.all([...batches, writer.flushed()]);
+    const expected = [1, 2, 3, 4, 5, 6].flatMap((value) => [...payloads, ...payloads].map(({ length }) => [value, value, length]));
+    expect(cluster.leader.texts().map((text) => [text.charCodeAt(0), text.charCodeAt(text.length - 1), text.length])).toEqual(expected);
+  });
+
+  test('text is there as UTF-8, whatever it is made of, and however long', async () => {
+    const log = await connect();
+    const writer = log.writer({ expectedEnd: 0 });
+    const texts = [
+      '',
+      'a',
+      'é',
+      '漢字',
+      '😀',
+      'x'.repeat(5_000),
+      '漢'.repeat(682),
+      '漢'.repeat(683),
+      ...Array.from({ length: 100 }, (_, i) => 'é'.repeat(i)),
+    ];
+    for (const text of texts) writer.write(text);
     await writer.flushed();
-    expect(cluster.leader.texts().map((text) => text.charCodeAt(0))).toEqual([1, 2, 3]);
+    expect(cluster.leader.texts()).toEqual(texts);
+  });
+
+  test('gathers while something is on its way, as long as nobody waits for it', async () => {
+    cluster.leader.holdsAppends = true;
+    const log = await connect();
+    const writer = log.writer({ expectedEnd: 0 });
+    const sizes = (): number[] => cluster.leader.appends.map(({ a }) => a);
+    for (let i = 0; i < 100; i++) {
+      writer.write(`${i}`);
+      await settleMicrotasks();
+    }
+    // Each in a tick of its own: the first is sent at once.
+    expect(sizes()).toEqual([1]);
+    // What is full is sent, and what somebody waits for.
+    for (let i = 0; i < 10; i++) {
+      writer.write(new Uint8Array(10_000));
+      await settleMicrotasks();
+    }
+    expect(sizes()).toEqual([1, 105]);
+    const appended = writer.append('waits');
+    await settleMicrotasks();
+    expect(sizes()).toEqual([1, 105, 5]);
+    writer.write('a');
+    const flushed = writer.flushed();
+    writer.write('b');
+    await settleMicrotasks();
+    expect(sizes()).toEqual([1, 105, 5, 1]);
+    const closed = writer.close();
+    await settleMicrotasks();
+    expect(sizes()).toEqual([1, 105, 5, 1, 1]);
+    answer();
+    await Promise.all([appended, flushed, closed]);
+    expect(cluster.leader.texts()).toHaveLength(113);
+  });
+
+  test('of whatever is gathered goes when what was on its way is answered', async () => {
+    cluster.leader.holdsAppends = true;
+    const log = await connect();
+    const writer = log.writer({ expectedEnd: 0 });
+    for (let round = 1; round <= 3; round++) {
+      for (const text of ['a', 'b', 'c']) {
+        writer.write(text);
+        await settleMicrotasks();
+      }
+      cluster.leader.connection.answerAppends();
+      await settleMicrotasks();
+    }
+    expect(cluster.leader.appends.map(({ a }) => a)).toEqual([1, 2, 3, 3]);
+    answer();
+    expect(await writer.flushed()).toMatchObject({ count: 9 });
+  });
+
+  test('costs memory for each message, too, and that counts', async () => {
+    cluster.leader.holdsAppends = true;
+    const log = await connect({ maxInFlightBytes: 64 * 1024, maxQueuedBytes: 256 * 1024 });
+    const writer = log.writer({ expectedEnd: 0 });
+    let count = 0;
+    // Each in a message of its own, of less than 32 bytes in the log.
+    while (writer.hasRoom) {
+      void writer.appendBatch(['x']).catch(() => undefined);
+      writer.write('x');
+      count += 1;
+      await settleMicrotasks();
+    }
+    expect(count).toBeLessThan(((64 + 128) * 1024) / 2048 + 2);
+    answer();
+    await writer.flushed();
+    expect(writer.hasRoom).toBe(true);
   });
 });
 
@@ -231,6 +324,8 @@ describe('a writer’s Web stream', () => {
     const takenFirst = taken;
     await settleMicrotasks();
     expect([taken, taken < 1_000]).toEqual([takenFirst, true]);
+    // All that fits 64 KiB is in two messages, of the first and of the others.
+    expect(cluster.leader.appends.length).toBeLessThanOrEqual(2);
     answer();
     await piped;
     expect(cluster.leader.texts()).toEqual(texts);

@@ -256,11 +256,22 @@ export function batchTooLarge(batchBytes: number, maxBatchBytes: number): LogErr
   return new LogError('ENTRY_TOO_LARGE', sentence, { batchBytes, maxBatchBytes });
 }
 
+/** What a server, and this client's memory, take at once. */
+interface Limits {
+  readonly maxPayloadBytes: number;
+  readonly maxBatchBytes: number;
+}
+
+/** Bytes of the entry of a payload; ENTRY_TOO_LARGE for one that cannot be taken. */
+export function entryBytesFor({ length }: Uint8Array, { maxPayloadBytes, maxBatchBytes }: Limits): number {
+  if (length > maxPayloadBytes) throw tooLarge(length, maxPayloadBytes);
+  const entryBytes = length + ENTRY_OVERHEAD_BYTES;
+  if (entryBytes > maxBatchBytes) throw batchTooLarge(entryBytes, maxBatchBytes);
+  return entryBytes;
+}
+
 /** Bytes of entries of a batch; ENTRY_TOO_LARGE for one that cannot be taken. */
-export function batchBytesOf(
-  payloads: readonly Uint8Array[],
-  { maxPayloadBytes, maxBatchBytes }: { readonly maxPayloadBytes: number; readonly maxBatchBytes: number },
-): number {
+export function batchBytesOf(payloads: readonly Uint8Array[], { maxPayloadBytes, maxBatchBytes }: Limits): number {
   let batchBytes = 0;
   for (const { length } of payloads) {
     if (length > maxPayloadBytes) throw tooLarge(length, maxPayloadBytes);

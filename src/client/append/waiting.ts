@@ -119,8 +119,9 @@ export class Waiting {
       operation.reject(error);
       return false;
     }
-    // Copied, because the caller may use its buffer again as soon as its call returns, just as when there is room. A writer's are copies already.
-    if (operation.link === undefined) operation.payloads = operation.payloads.map((payload) => payload.slice());
+    // Copied, because the caller may use its buffer again as soon as its call returns, just as when there is room; a Buffer's slice would be no copy. A
+    // writer's are copies already.
+    if (operation.link === undefined) operation.payloads = operation.payloads.map((payload) => new Uint8Array(payload));
     this.#queue.push(operation);
     this.#lastPack = undefined;
     this.#length += 1;

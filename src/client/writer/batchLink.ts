@@ -27,11 +27,13 @@ interface LinkPlace extends ChainLink {
 }
 
 export class BatchLink {
-  /** Copies of what callers gave. */
+  /** Nobody else changes them. */
   readonly payloads: Uint8Array[] = [];
   entryBytes = 0;
   /** What it costs the heap besides the bytes of its entries. */
-  heapBytes = 0;
+  heapBytes = OPERATION_HEAP_BYTES;
+  /** Somebody waits for it: it is sent at the end of the tick. Otherwise it gathers more as long as others are in flight. */
+  isAwaited = false;
   /** It was sent, or handed to be sent: its bytes are what may be in the log, and never change. */
   isSealed = false;
   /** Why it was not done, or may not have been, when it was tried last. */
@@ -59,7 +61,7 @@ export class BatchLink {
     if (reject === undefined) return;
     this.#rejects.push(reject);
     this.callCount = 1;
-    this.heapBytes = OPERATION_HEAP_BYTES;
+    this.isAwaited = true;
   }
 
   /** How many calls have a promise. */
@@ -72,15 +74,31 @@ export class BatchLink {
     return !this.isSealed && this.#resolveBatch === undefined && this.entryBytes + entryBytes <= SHARED_BYTES;
   }
 
-  /** Adds a copy of a payload. */
+  /** Adds a payload that nobody else changes. */
   put(payload: Uint8Array): void {
-    this.payloads.push(payload.slice());
+    this.payloads.push(payload);
     this.entryBytes += payload.length + ENTRY_OVERHEAD_BYTES;
     this.heapBytes += PAYLOAD_HEAP_BYTES;
   }
 
   /** Adds an append of one entry, with who waits for it. Returns what it costs the heap besides its bytes. */
   share(payload: Uint8Array, resolve: Resolve, reject: Reject): number {
+    this.isAwaited = true;
+    return this.#share(payload, resolve, reject);
+  }
+
+  /** Adds one entry for which its caller has no promise; `watcher` is told of it. Returns what it costs the heap besides its bytes. */
+  write(payload: Uint8Array, watcher?: Watcher): number {
+    this.#lastWrite = this.payloads.length;
+    if (this.#writeCount === 0) this.#firstWrite = this.#lastWrite;
+    this.#writeCount += 1;
+    if (watcher !== undefined) return this.#share(payload, watcher.resolve, watcher.reject);
+    this.put(payload);
+    this.callCount += 1;
+    return PAYLOAD_HEAP_BYTES;
+  }
+
+  #share(payload: Uint8Array, resolve: Resolve, reject: Reject): number {
     const at = this.payloads.length;
     this.put(payload);
     this.heapBytes += APPEND_HEAP_BYTES;
@@ -89,17 +107,6 @@ export class BatchLink {
     this.#rejects.push(reject);
     this.callCount += 1;
     return PAYLOAD_HEAP_BYTES + APPEND_HEAP_BYTES;
-  }
-
-  /** Adds one entry for which its caller has no promise; `watcher` is told of it. Returns what it costs the heap besides its bytes. */
-  write(payload: Uint8Array, watcher?: Watcher): number {
-    this.#lastWrite = this.payloads.length;
-    if (this.#writeCount === 0) this.#firstWrite = this.#lastWrite;
-    this.#writeCount += 1;
-    if (watcher !== undefined) return this.share(payload, watcher.resolve, watcher.reject);
-    this.put(payload);
-    this.callCount += 1;
-    return PAYLOAD_HEAP_BYTES;
   }
 
   /** What is handed to be sent: the head of its chain expects an end, the others stand directly after the one before. */

@@ -49,9 +49,10 @@ export class Links {
     this.#queue.push(link);
   }
 
-  /** The next one that is to be sent; undefined when none waits, or so many bytes are in flight. One is always sent. */
+  /** The next one that is to be sent; undefined when none waits, it may gather more, or so many bytes are in flight. One is always sent. */
   due(maxInFlightBytes: number): BatchLink | undefined {
     const link = this.#queue.at(this.#inFlightCount);
+    if (link !== undefined && link === this.#open && !link.isAwaited && this.#inFlightCount > 0) return undefined;
     const isFull = link !== undefined && this.#inFlightBytes > 0 && this.#inFlightBytes + link.entryBytes > maxInFlightBytes;
     return isFull ? undefined : link;
   }

@@ -12,8 +12,8 @@
 import { assert } from '../../core/assert.ts';
 import { LogError } from '../../core/errors.ts';
 import { Chain, DISPLACED } from '../append/chains.ts';
-import { batchBytesOf, type Reject, type Resolve } from '../append/message.ts';
-import { type Payload, payloadOf, payloadsOf } from '../append/payload.ts';
+import { batchBytesOf, entryBytesFor, type Reject, type Resolve } from '../append/message.ts';
+import { type Payload, payloadsOf } from '../append/payload.ts';
 import { closedError } from '../closing.ts';
 import { checkNoOptions } from '../optionNames.ts';
 import type { Ack, BatchReceipt, Receipt } from '../options.ts';
@@ -21,6 +21,7 @@ import { writableOf } from '../streams.ts';
 import { BatchLink, type Watcher } from './batchLink.ts';
 import { brokenBy, type ChainEnd, endingError, laterError, mayGoOn, neverError, Refusal, uncertainError } from './chainErrors.ts';
 import { Confirmed } from './confirmed.ts';
+import { Copies } from './copies.ts';
 import { Links } from './links.ts';
 import { findLinks, uncertainCount } from './looking.ts';
 import { WriterLoad } from './writerLoad.ts';
@@ -29,31 +30,31 @@ import type { WriterPlan, WriterPort } from './writerPort.ts';
 import { Written, type WrittenRange } from './written.ts';
 
 /**
- * Appends that succeed in the order of their calls up to the first refusal, and fail from there on, all of them: no append of the writer
- * and nothing of anybody else is between two that succeed. Made by `log.writer({ expectedEnd })`. Appends need not wait for each other.
+ * Appends that succeed in the order of their calls up to the first refusal, and fail from there on, all of them: no append of the writer and nothing of anybody else is
+ * between two that succeed. Made by `log.writer({ expectedEnd })`. Appends need not wait for each other.
  *
- * The first append is done only if the log has no entry of any client at or after `expectedEnd`, each further one only directly after the
- * one before. Appends that are made in one tick are one batch: all of them are done, or none. When one rejects, whatever its reason, every
- * later one rejects as well, with CHAIN_BROKEN, and `failed`: it is not in the log. The error's `details.chainEnd` and {@link end} say up
- * to where the writer's appends are in the log. To go on, read from there, and make a new writer.
+ * The first append is done only if the log has no entry of any client at or after `expectedEnd`, each further one only directly after the one before. Appends that are
+ * made in one tick are one batch: all of them are done, or none; what is written without a promise while others are on their way shares one, too. When one rejects,
+ * whatever its reason, every later one rejects as well, with CHAIN_BROKEN, and `failed`: it is not in the log. The error's `details.chainEnd` and {@link end} say up to
+ * where the writer's appends are in the log. To go on, read from there, and make a new writer.
  *
- * When a node, a connection or a leader is lost, the writer looks for its own entries in the committed log, and goes on with the rest,
- * for `reconnect.timeoutMs` at most without progress, after which it looks into the log once more, for `connectTimeoutMs` at most; only
- * then, or when the log cannot be read, is the outcome of those that were on their way `unknown`. It recognises its entries by their bytes, so put something unique, such as an id, into each payload.
+ * When a node, a connection or a leader is lost, the writer looks for its own entries in the committed log, and goes on with the rest, for `reconnect.timeoutMs` at most
+ * without progress, after which it looks into the log once more, for `connectTimeoutMs` at most; only then, or when the log cannot be read, is the outcome of those that
+ * were on their way `unknown`. It recognises its entries by their bytes, so put something unique, such as an id, into each payload.
  *
- * With `ack: 'received'` an acknowledged append can be lost with its leader. Then the writer fails rather than go on in another term, and
- * tells up to where its appends are committed.
+ * With `ack: 'received'` an acknowledged append can be lost with its leader. Then the writer fails rather than go on in another term, and tells up to where its appends
+ * are committed.
  *
- * The writers of one client, and its other conditional appends, share a connection, which has one chain at a time. Each time they take
- * turns, one waits until the other's are answered: give a writer that is always busy a client of its own. Between a writer's appends and
- * the others of its client there is no promised order; any that comes between them, a plain append too, ends the writer, as anybody
- * else's does.
+ * The writers of one client, and its other conditional appends, share a connection, which has one chain at a time. Each time they take turns, one waits until the other's
+ * are answered: give a writer that is always busy a client of its own. Between a writer's appends and the others of its client there is no promised order; any that
+ * comes between them, a plain append too, ends the writer, as anybody else's does.
  */
 export class Writer {
   readonly #port: WriterPort;
   readonly #ack: Ack;
   readonly #load: WriterLoad;
   readonly #links = new Links();
+  readonly #copies = new Copies();
   #isSubmitPlanned = false;
   #chain: Chain | undefined;
   #end: number;
@@ -109,8 +110,8 @@ export class Writer {
       if (this.#isRefused(reject)) return;
       try {
         checkNoOptions(none);
-        const bytes = payloadOf(payload);
-        const entryBytes = this.#checkSize([bytes]);
+        const bytes = this.#copies.of(payload);
+        const entryBytes = this.#load.check(entryBytesFor(bytes, this.#port.limits()));
         this.#added(entryBytes, this.#linkFor(entryBytes).share(bytes, resolve, reject), 1);
       } catch (thrown) {
         reject(this.#refusal.endWith(thrown));
@@ -140,16 +141,17 @@ export class Writer {
     return new Promise((resolve, reject) => {
       const flush = { resolve, reject };
       const { last } = this.#links;
-      // What comes after this is no part of the range.
+      // What comes after this is no part of the range, and somebody waits for it.
       this.#links.seal();
+      this.#planSubmit();
       if (last === undefined) this.#written.answer(flush);
       else last.flushes.push(flush);
     });
   }
 
   /**
-   * Writes each chunk as an entry, with back-pressure. Closing it resolves when all is in the log, and closes the writer; aborting it closes the writer, and what
-   * was written so far may be in the log. The stream fails with the error of the first entry that is refused.
+   * Writes each chunk as an entry, with back-pressure. Closing it resolves when all is in the log, and closes the writer; aborting it closes the writer, without waiting for a
+   * server, and what was written so far may be in the log. The stream fails at once with the error of the first entry that is refused.
    */
   get writable(): WritableStream<Payload> {
     this.#writable ??= writableOf(this, this.#refusal);
@@ -163,11 +165,10 @@ export class Writer {
       try {
         checkNoOptions(none);
         const list = payloadsOf(payloads);
-        const entryBytes = this.#checkSize(list);
+        const entryBytes = this.#load.check(batchBytesOf(list, this.#port.limits()));
         const link = new BatchLink(resolve, reject);
-        for (const bytes of list) link.put(bytes);
-        this.#push(link);
-        this.#added(entryBytes, link.heapBytes, 1);
+        for (const bytes of list) link.put(this.#copies.of(bytes));
+        this.#added(entryBytes, this.#push(link), 1);
       } catch (thrown) {
         reject(this.#refusal.endWith(thrown));
       }
@@ -177,6 +178,8 @@ export class Writer {
   /** Takes no more appends; resolves when all that were made are settled. Never rejects, and may be called again. */
   close(): Promise<void> {
     this.#refusal.cause ??= closedError();
+    this.#links.seal();
+    this.#planSubmit();
     if (this.#links.length === 0) return Promise.resolve();
     return new Promise((resolve) => this.#onIdle.push(resolve));
   }
@@ -190,8 +193,8 @@ export class Writer {
     if (refusal !== undefined) throw refusal;
     try {
       checkNoOptions(none);
-      const bytes = payloadOf(payload);
-      const entryBytes = this.#checkSize([bytes]);
+      const bytes = this.#copies.of(payload);
+      const entryBytes = this.#load.check(entryBytesFor(bytes, this.#port.limits()));
       this.#added(entryBytes, this.#linkFor(entryBytes).write(bytes, watcher), watcher === undefined ? 0 : 1);
     } catch (thrown) {
       throw this.#refusal.endWith(thrown);
@@ -219,17 +222,23 @@ export class Writer {
     const open = this.#links.open(entryBytes, this.#port.limits().maxBatchBytes);
     if (open !== undefined) return open;
     const link = new BatchLink();
-    this.#push(link);
+    this.#load.addHeap(this.#push(link));
     return link;
   }
 
-  #push(link: BatchLink): void {
+  /** Returns what the link costs the heap besides its bytes. */
+  #push(link: BatchLink): number {
     this.#links.push(link);
     if (this.#links.length === 1) this.#port.busy(this, true);
+    return link.heapBytes;
   }
 
   #added(entryBytes: number, heapBytes: number, promises: number): void {
     this.#load.add(entryBytes, heapBytes, promises);
+    this.#planSubmit();
+  }
+
+  #planSubmit(): void {
     if (this.#isSubmitPlanned) return;
     this.#isSubmitPlanned = true;
     // At the end of the tick, so that all appends of it share a link.
@@ -237,13 +246,6 @@ export class Writer {
       this.#isSubmitPlanned = false;
       this.#submitSome();
     });
-  }
-
-  /** Bytes of entries of an append that can be taken. */
-  #checkSize(payloads: readonly Uint8Array[]): number {
-    const entryBytes = batchBytesOf(payloads, this.#port.limits());
-    this.#load.check(entryBytes);
-    return entryBytes;
   }
 
   /** Hands links to the appender, in order, as many as may be in flight. */

@@ -36,11 +36,11 @@ export class WriterLoad {
     return new Promise((resolve) => this.#onRoom.push(resolve));
   }
 
-  /** Throws QUEUE_FULL when an append of `entryBytes` is too much; one is always taken. */
-  check(entryBytes: number): void {
+  /** Throws QUEUE_FULL when an append of `entryBytes`, which are returned, is too much; one is always taken. */
+  check(entryBytes: number): number {
     const { maxInFlightBytes, maxQueuedBytes } = this.#bounds;
     const heldBytes = this.#bytes + this.#heapBytes;
-    if (this.#calls === 0 || heldBytes + entryBytes <= maxInFlightBytes + maxQueuedBytes) return;
+    if (this.#calls === 0 || heldBytes + entryBytes <= maxInFlightBytes + maxQueuedBytes) return entryBytes;
     const sentence = `${this.#calls} of this writer's appends, with ${heldBytes} bytes of memory, wait already. Await ready() between appends, or raise maxQueuedBytes.`;
     throw new LogError('QUEUE_FULL', sentence, { unsettledBytes: this.#bytes });
   }
@@ -51,6 +51,11 @@ export class WriterLoad {
     this.#heapBytes += heapBytes;
     this.#calls += 1;
     this.#promises += promises;
+  }
+
+  /** A link is made, for the call that comes. */
+  addHeap(heapBytes: number): void {
+    this.#heapBytes += heapBytes;
   }
 
   /** A link is settled. */
