@@ -494,6 +494,8 @@ export const MAX_NODE_ID = 32;
 /** The set of nodes in the log, and the directories that were removed from it: bytes of the one, and how many of the others. Both are in each segment's head. */
 export const MAX_CONFIGURATION_BYTES = 2048;
 export const MAX_REMOVED_NODES = 64;
+/** What both have of the state of a log that says which nodes it has, with the headers of their sections. */
+export const NODES_STATE_BYTES = MAX_CONFIGURATION_BYTES + MAX_REMOVED_NODES * 16 + 16;
 
 /** Most bytes of entries in one message to another node, unless a single batch is larger. */
 export const MAX_APPEND_BYTES = 1024 * 1024;

@@ -4,7 +4,8 @@
 import { KIND_ACCESS, KIND_LEVEL, KIND_POLICY, KIND_SEAL, KIND_TRIM } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
-import { LAST_OFFSET_RESERVE_BYTES, MAX_ACCESS_BYTES, MAX_LOG_OFFSET, OTHER_STATE_BYTES } from '../core/limits.ts';
+import { MEMBERS_LEVEL } from '../core/levels.ts';
+import { LAST_OFFSET_RESERVE_BYTES, MAX_ACCESS_BYTES, MAX_LOG_OFFSET, NODES_STATE_BYTES, OTHER_STATE_BYTES } from '../core/limits.ts';
 import { type AccessChange, accessBytesAfter, accessPayload, tokenIn, tokensIn, wasRequested } from '../format/access.ts';
 import {
   isSamePolicy,
@@ -135,7 +136,7 @@ export class OwnEntries {
   #refuseMore(change: AccessChange): void {
     if (change.what === 'remove') return;
     const { access } = this.#ports.tail.fold;
-    const most = accessCapacityBytes(this.#ports.memory.map.shape.segmentBytes);
+    const most = accessCapacityBytes(this.#ports.memory.map.shape.segmentBytes, this.#ports.tail.fold.level);
     if (accessBytesAfter(access, change) <= most) return;
     const count = tokensIn(access).size;
     const sentence = `the log has ${count} tokens, and its state has no room for another one: all of them have at most ${most} bytes; revoke some that nobody uses`;
@@ -211,7 +212,8 @@ export class OwnEntries {
 const isSameBytes = (left: Uint8Array, right: Uint8Array): boolean =>
   left.length === right.length && left.every((byte, at) => byte === right[at]);
 
-/** Bytes that the tokens of a log with such segments may have: its state has a quarter of a segment at most. */
-export function accessCapacityBytes(segmentBytes: number): number {
-  return Math.min(MAX_ACCESS_BYTES, Math.floor(segmentBytes / 4) - OTHER_STATE_BYTES);
+/** Bytes that the tokens of a log of `level` with such segments may have: its state has a quarter of a segment at most. */
+export function accessCapacityBytes(segmentBytes: number, level: number): number {
+  const nodesBytes = level < MEMBERS_LEVEL ? 0 : NODES_STATE_BYTES;
+  return Math.min(MAX_ACCESS_BYTES, Math.floor(segmentBytes / 4) - OTHER_STATE_BYTES - nodesBytes);
 }

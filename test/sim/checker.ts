@@ -1,13 +1,23 @@
 // Looks at a node after everything that happens on it, and holds what it finds against the ledger and against the other nodes. Only what
 // has changed is looked at, so that this costs little.
 
-import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES, KIND_STATE, KIND_TIME, MAX_PAYLOAD_BYTES } from '../../assembly/layout.ts';
+import {
+  ENTRY_HEADER_BYTES,
+  ENTRY_OVERHEAD_BYTES,
+  KIND_CONFIGURATION,
+  KIND_STATE,
+  KIND_TIME,
+  MAX_PAYLOAD_BYTES,
+} from '../../assembly/layout.ts';
 import { viewOf } from '../../src/core/bytes.ts';
 import { doesCount } from '../../src/core/ids.ts';
+import { type Configuration, isSameConfiguration, votersOf } from '../../src/core/members.ts';
 import { positionOf } from '../../src/core/position.ts';
+import { readConfiguration } from '../../src/format/configuration.ts';
 import { readState, readTime } from '../../src/format/controlEntries.ts';
 import { entryBytesOf, kindOf, kindSizeAt, payloadBytesOf } from '../../src/format/entry.ts';
 import { leaderOfTerm } from '../../src/format/noOp.ts';
+import { nodesIn } from '../../src/memory/logNodes.ts';
 import { WORD } from '../../src/memory/map.ts';
 import type { NodeId, PeerMessage, Standing } from '../../src/raft/messages.ts';
 import type { TermStart } from '../../src/raft/termTable.ts';
@@ -19,6 +29,7 @@ import { Ledger, termBefore } from './ledger.ts';
 import { isContinued, isData } from './payloads.ts';
 import { forEachPiece } from './pieces.ts';
 import type { Process } from './process.ts';
+import { checkOwn, checkStep, isEnoughWithout, isVoterEverywhere, isVoterOf, neededOf, type SetAt, setAt } from './sets.ts';
 import type { SimNode } from './simNode.ts';
 import { promise } from './violation.ts';
 
@@ -28,6 +39,10 @@ interface Shadow {
   /** Its log: terms and end. */
   starts: TermStart[];
   tail: number;
+  /** Of its data directory. */
+  instance: string;
+  /** The sets of nodes that its log says, ends ascending. */
+  sets: SetAt[];
   /** Where data entries end, ascending; first where the log starts. */
   dataEnds: number[];
   /** Whether its log describes itself, and the times that it names, each with the end of the entry that does. */
@@ -36,7 +51,7 @@ interface Shadow {
   /** End of what is surely on its disk. */
   durable: number;
   /** What was on the disk that it lost. */
-  lost: { readonly starts: readonly TermStart[]; readonly durable: number };
+  lost: { readonly starts: readonly TermStart[]; readonly durable: number; readonly instance: string };
   vote: Vote;
   /** The commit bound that it has surely saved. */
   bound: number;
@@ -83,11 +98,13 @@ export class Checker {
       node,
       starts: [],
       tail: this.ledger.start,
+      instance: '',
+      sets: [],
       dataEnds: [this.ledger.start],
       hasState: false,
       times: [],
       durable: this.ledger.start,
-      lost: { starts: [], durable: 0 },
+      lost: { starts: [], durable: 0, instance: '' },
       vote: { currentTerm: 0, votedFor: 0, commit: 0 },
       bound: 0,
       standing: 'stranger',
@@ -129,10 +146,12 @@ export class Checker {
   /** The node's disk was replaced by an empty one. */
   wiped(node: SimNode): void {
     const shadow = this.#of(node.id);
-    shadow.lost = { starts: shadow.starts, durable: shadow.durable };
+    shadow.lost = { starts: shadow.starts, durable: shadow.durable, instance: shadow.instance };
     shadow.hasLost = true;
     shadow.starts = [];
     shadow.tail = 0;
+    shadow.instance = '';
+    shadow.sets = [];
     shadow.dataEnds = [0];
     shadow.times = [];
     shadow.durable = 0;
@@ -196,6 +215,7 @@ export class Checker {
     promise(base <= end, 'trims', () => `${who} begins at ${base}, but is committed only up to ${end}`);
     promise(base <= trimStart, 'trims', () => `${who} begins at ${base}, but was trimmed only up to ${trimStart}`);
     shadow.starts = [];
+    shadow.sets = [];
     shadow.dataEnds = [start];
     shadow.times = [];
     this.#take(process, shadow, start, this.ledger.committedBefore(base), undefined);
@@ -218,7 +238,8 @@ export class Checker {
     const shadow = this.#of(process.id);
     const { end, damage } = process.recovered;
     // What it had counts as long as nobody can have counted on more.
-    if (damage !== undefined && doesCount(shadow.standing)) shadow.lost = { starts: shadow.starts, durable: shadow.durable };
+    if (damage !== undefined && doesCount(shadow.standing))
+      shadow.lost = { starts: shadow.starts, durable: shadow.durable, instance: shadow.instance };
     const isDamaged = damage !== undefined;
     promise(
       isDamaged || !doesCount(shadow.standing) || !process.world.openDamages.hasLost(process.node),
@@ -231,6 +252,7 @@ export class Checker {
       () => `node ${process.id} finds its log damaged from ${end} on, and nothing has damaged its disk: ${damage?.sentence}`,
     );
     shadow.isFounder = process.identity.isFounder;
+    shadow.instance = process.identity.instance;
     const who = `node ${process.id}`;
     promise(
       isDamaged || end >= shadow.durable,
@@ -282,7 +304,8 @@ export class Checker {
     this.#saved(process, this.#of(process.id), vote);
     // A stranger votes for nobody: it writes its own name, so that it cannot vote later in a term in which it may have voted before.
     if (votedFor === 0 || !doesCount(process.identity.standing)) return;
-    const key = `${currentTerm} ${process.id}`;
+    // By ids, whichever disk a node has; where sets count, a node with another disk is another one.
+    const key = process.world.hasSets ? `${currentTerm} ${process.id} ${process.identity.instance}` : `${currentTerm} ${process.id}`;
     const before = this.#votes.get(key);
     promise(
       before === undefined || before === votedFor,
@@ -334,6 +357,7 @@ export class Checker {
     shadow.durable = Math.min(shadow.durable, offset);
     shadow.tail = Math.min(shadow.tail, offset);
     while ((shadow.starts.at(-1)?.offset ?? -1) >= offset) shadow.starts.pop();
+    while ((shadow.sets.at(-1)?.end ?? 0) > offset) shadow.sets.pop();
     while ((shadow.dataEnds.at(-1) ?? 0) > offset) shadow.dataEnds.pop();
     while ((shadow.times.at(-1)?.end ?? 0) > offset) shadow.times.pop();
   }
@@ -399,7 +423,10 @@ export class Checker {
       () => `node ${process.id} takes its data to end at ${memory.dataEnd}, not at ${dataEnd}`,
     );
     if (durable > shadow.durable) this.#synced(process, shadow, durable);
-    if (isNews && !raft.isTruncating) this.#checkTable(process, shadow);
+    if (isNews && !raft.isTruncating) {
+      this.#checkTable(process, shadow);
+      this.#checkSet(process, shadow);
+    }
     if (commit !== shadow.commit) this.#committed(process, shadow, commit);
     else if (isNews) this.#checkElectable();
   }
@@ -469,6 +496,8 @@ export class Checker {
     const payloadAt = at + ENTRY_HEADER_BYTES;
     const state = kind === KIND_STATE ? readState(view, payloadAt, payloadBytes) : undefined;
     const timeMs = kind === KIND_TIME ? readTime(view, payloadAt, payloadBytes) : state?.timeMs;
+    if (kind === KIND_CONFIGURATION)
+      this.#says(process, shadow, readConfiguration(view, payloadAt, payloadBytes), offset, entryBytesOf(kindSize));
     if (kind !== KIND_STATE && kind !== KIND_TIME) return;
     promise(timeMs !== undefined, 'log state', () => `${who} has a payload that nobody writes`);
     const before = shadow.times.at(-1)?.timeMs ?? 0;
@@ -480,6 +509,55 @@ export class Checker {
     const told = [state.before.term, state.dataEnd];
     const own = [termBefore(shadow.starts, offset), shadow.dataEnds.at(-1) ?? 0];
     promise(`${told}` === `${own}`, 'log state', () => `${who} says term and data end ${told} of what is before it, which are ${own}`);
+  }
+
+  /** The log of `process` says a set of nodes, by an entry of `bytes` at `offset`. */
+  #says(process: Process, shadow: Shadow, members: Configuration | undefined, offset: number, bytes: number): void {
+    const who = `the log of node ${process.id} at ${offset}`;
+    promise(members !== undefined, 'sets of nodes', () => `${who} says a set that nobody writes`);
+    const { list } = shadow.node;
+    checkStep(who, setAt(shadow.sets), members, list);
+    const isOwn = shadow.isLeader && offset >= this.ledger.end && process.replica.raft.log.end === offset + bytes;
+    const { commit } = process.memory;
+    if (isOwn) checkOwn(`node ${process.id} in term ${shadow.term}`, shadow.sets, members, commit, (id) => this.#shadows.get(id));
+    shadow.sets.push({ end: offset + bytes, members });
+  }
+
+  /** What the core takes for the set in force is what the log says, and so is what the state of the log has at its end. */
+  #checkSet(process: Process, shadow: Shadow): void {
+    const { members, log } = process.replica.raft;
+    if (members.isUnknown) return;
+    const own = setAt(shadow.sets, log.end);
+    const isSame = own === undefined ? members.latest === undefined : isSameConfiguration(own, members.latest?.members ?? []);
+    promise(
+      isSame,
+      'sets of nodes',
+      () => `node ${process.id} goes by ${JSON.stringify(members.latest)}, and its log up to ${log.end} says ${JSON.stringify(own)}`,
+    );
+    const last = setAt(shadow.sets) ?? [];
+    promise(
+      isSameConfiguration(nodesIn(process.memory).members, last),
+      'sets of nodes',
+      () => `the state of the log of node ${process.id} says other nodes than its entries, which say ${JSON.stringify(last)}`,
+    );
+  }
+
+  /** Whether enough nodes keep their disks if `lost` loses its own, by the sets that their logs say. */
+  isEnoughWithout(lost: NodeId): boolean {
+    return isEnoughWithout(
+      lost,
+      [...this.#shadows.values()].filter(({ node }) => node.list.includes(node.id) && node.id <= node.world.nodes.length),
+    );
+  }
+
+  /** Whether a node counts by every log. */
+  isVoterEverywhere(id: NodeId): boolean {
+    return isVoterEverywhere(this.#of(id), [...this.#shadows.values()]);
+  }
+
+  /** Whether every log says that all nodes `ids` count. */
+  areAllVoters(ids: readonly NodeId[]): boolean {
+    return ids.every((id) => this.#of(id).sets.length > 0 && this.isVoterEverywhere(id));
   }
 
   /** A term begins at `at` of `view`: its first entry must name its leader. Returns who that is. */
@@ -547,10 +625,12 @@ export class Checker {
       'own term',
       () => `node ${process.id}, leader of term ${shadow.term}, takes ${end} for committed, where term ${lastTerm} ends`,
     );
-    const has = ({ starts, durable }: Shadow['lost']): boolean => durable >= end && termBefore(starts, end) === lastTerm;
+    const set = setAt(shadow.sets);
+    const has = ({ starts, durable, instance }: Shadow['lost'], id: NodeId): boolean =>
+      durable >= end && termBefore(starts, end) === lastTerm && isVoterOf(set, { node: this.#of(id).node, instance });
     // What a node had said that it has still counts when its disk is lost a moment later; what must not be is looked for below.
-    const holders = [...this.#shadows.values()].filter((shadow) => has(shadow) || has(shadow.lost));
-    const needed = majorityOf(process.node);
+    const holders = [...this.#shadows.values()].filter((each) => has(each, each.node.id) || has(each.lost, each.node.id));
+    const needed = neededOf(set, process.node);
     promise(
       holders.length >= needed,
       'majority',
@@ -569,9 +649,10 @@ export class Checker {
       for (const end of [tail, durable]) {
         if (this.ledger.isIn(starts, end)) continue;
         const position = { term: termBefore(starts, end), end };
-        const voters = all.filter((voter) => voter === candidate || this.#wouldVote(voter, candidate, position));
+        const set = setAt(candidate.sets, end);
+        const voters = all.filter((voter) => isVoterOf(set, voter) && (voter === candidate || this.#wouldVote(voter, candidate, position)));
         promise(
-          voters.length < majorityOf(candidate.node),
+          voters.length < neededOf(set, candidate.node),
           'leader completeness',
           () =>
             `node ${candidate.node.id}, with a log up to ${end} of last term ${position.term}, lacks what is committed up to ${this.ledger.end}, ` +
@@ -597,22 +678,18 @@ export class Checker {
     if (!shadow.isLeader) return;
     const sinceMs = shadow.coreMs - RESIGNS_WITHIN * settings.electionTimeoutMs;
     if (shadow.leaderSinceMs > sinceMs) return;
-    let heard = 1;
-    for (const heardMs of shadow.heardMs.values()) if (heardMs >= sinceMs) heard += 1;
+    const set = setAt(shadow.sets);
+    const voters = set === undefined ? settings.nodes : votersOf(set).map(({ id }) => id);
+    const heard = voters.filter((id) => id === process.id || (shadow.heardMs.get(id) ?? Number.NEGATIVE_INFINITY) >= sinceMs).length;
     promise(
-      heard * 2 > settings.nodes.length,
+      heard >= neededOf(set, process.node),
       'check quorum',
       () =>
-        `node ${process.id} still leads in term ${shadow.term}, but has heard from only ${heard - 1} others for ${RESIGNS_WITHIN} election timeouts`,
+        `node ${process.id} still leads in term ${shadow.term}, but has heard from only ${heard} of those that count, itself among them, for ${RESIGNS_WITHIN} election timeouts`,
     );
   }
 }
 
 function isSameStart(left: TermStart, right: TermStart | undefined): boolean {
   return right !== undefined && left.term === right.term && left.offset === right.offset && left.leader === right.leader;
-}
-
-/** How many nodes are a majority of those that the node was started with. */
-function majorityOf({ list }: SimNode): number {
-  return Math.floor(list.length / 2) + 1;
 }

@@ -84,7 +84,13 @@ async function hunt(mutant: Mutant, seeds: number): Promise<void> {
     return;
   }
   try {
-    const { failures, crashes, totals } = await runSeeds({ program: copy.program, from: 1, count: seeds, jobs: 1, stopsAtFirst: true });
+    const { failures, crashes, totals } = await runSeeds({
+      program: copy.program,
+      from: mutant.from ?? 1,
+      count: seeds,
+      jobs: 1,
+      stopsAtFirst: true,
+    });
     const [first] = failures;
     const took = `${((performance.now() - startedMs) / 1000).toFixed(1)} s`;
     if (first === undefined) {

@@ -111,7 +111,7 @@ export class Process {
     const setup = raftSetup(disk, config, processOf(this.id), DIRECTORY, this.recovered, memory.shared);
     if (node.list.length === 1) world.clocks.startedAlone(this.id);
     this.#raft = new RaftHost({
-      setup: { ...setup, directLog: undefined },
+      setup: { ...setup, levels: world.levels, directLog: undefined },
       settings,
       hangMs: HANG_ELECTIONS * settings.electionTimeoutMs,
       memory,

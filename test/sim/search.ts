@@ -2,7 +2,6 @@
 // is decided by the real rule.
 
 import { NO_CLUSTER, NO_INSTANCE } from '../../src/core/ids.ts';
-import { LEVELS } from '../../src/core/levels.ts';
 import { FoundingRule } from '../../src/peers/foundingRule.ts';
 import { faultOfWelcome, type Introduction, judgeHello, type Self } from '../../src/protocol/peerHandshake.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
@@ -49,7 +48,7 @@ export class Search {
       takesUploads: true,
       nodes: node.list,
       advertise: '',
-      levels: LEVELS,
+      levels: world.levels,
       level: 0,
       generation: NO_INSTANCE,
       standing: 'stranger',
@@ -77,7 +76,7 @@ export class Search {
   }
 
   introduction(to: NodeId): Introduction {
-    const { id: from, process, segmentBytes, nodes } = this.#self;
+    const { id: from, process, segmentBytes, nodes, levels } = this.#self;
     // Made by the thousand: one literal is several times as fast as objects spread into another one.
     return {
       clusterId: NO_CLUSTER,
@@ -93,7 +92,7 @@ export class Search {
       term: 0,
       nodes,
       advertise: '',
-      levels: LEVELS,
+      levels,
       generation: NO_INSTANCE,
     };
   }

@@ -7,10 +7,13 @@ import { RARE_UPLOAD_EVENTS, UPLOAD_EVENTS, UPLOAD_WAYS } from './coverage.ts';
 import { drawProfile } from './profile.ts';
 import { REGRESSIONS } from './regressions.ts';
 import { replayCommand, runSeeds } from './runner.ts';
+import { SETS_FROM } from './sets.ts';
 import { simulate } from './simulation.ts';
 import { World } from './world.ts';
 
 const SEEDS = 700;
+/** Of logs that say which nodes they have. */
+const SET_SEEDS = 100;
 const TIMEOUT_MS = 600_000;
 
 it(
@@ -37,8 +40,21 @@ it(
   TIMEOUT_MS,
 );
 
+it(
+  `simulation: a cluster whose log says which nodes it has keeps every promise for ${SET_SEEDS} seeds`,
+  async () => {
+    const { failures, crashes, totals } = await runSeeds({ from: SETS_FROM, count: SET_SEEDS, jobs: Math.min(2, availableParallelism()) });
+    const report = failures.map(({ seed, invariant, sentence }) => `"${invariant}": ${sentence}\n  ${replayCommand(seed)}`);
+    expect([...report, ...crashes]).toEqual([]);
+    expect(totals.seeds).toBe(SET_SEEDS);
+    expect(totals.committedBytes / SET_SEEDS).toBeGreaterThan(10_000);
+    expect(totals.terms / SET_SEEDS).toBeGreaterThan(2);
+  },
+  TIMEOUT_MS,
+);
+
 it('simulation: the same seed makes the same trace, whatever ran before it', async () => {
-  const seeds = [1, 2, 3, 14];
+  const seeds = [1, 2, 3, 14, SETS_FROM];
   const first: number[] = [];
   const again: number[] = [];
   for (const seed of seeds) first.push((await simulate({ seed })).hash);

@@ -192,7 +192,9 @@ function drawCore(world: World): SimNode[] | undefined {
   const { nodes, random, checker, openDamages } = world;
   const size = Math.floor(nodes.length / 2) + 1;
   // What a disk lost while its node was down, the node says only at its start.
-  const voters = nodes.filter((node) => checker.standingOf(node.id) === 'voter' && !openDamages.hasLost(node));
+  const voters = nodes.filter(
+    (node) => checker.standingOf(node.id) === 'voter' && checker.isVoterEverywhere(node.id) && !openDamages.hasLost(node),
+  );
   if (voters.length < size || size === nodes.length) return undefined;
   while (voters.length > size) voters.splice(random.below(voters.length), 1);
   return voters;
@@ -323,7 +325,9 @@ async function converges(world: World): Promise<void> {
       const { tail, durable, commit } = process.memory;
       const isTrimmed = process.memory.word(WORD.START) === checker.ledger.trimStart;
       return tail === checker.ledger.end && durable === tail && commit === tail && isTrimmed;
-    }) && world.damages.areHealed;
+    }) &&
+    (!world.saysNodes || checker.areAllVoters(nodes.map(({ id }) => id))) &&
+    world.damages.areHealed;
   promise(
     await runUntil(world, limitMs, isSame),
     'convergence',
@@ -356,9 +360,10 @@ function checkAtEnd(world: World): void {
   }
 }
 
-function checkHistoryAtEnd({ nodes, checker, history, profile, oldCopies }: World): void {
+function checkHistoryAtEnd({ nodes, checker, history, profile, oldCopies, hasSets }: World): void {
   // A receipt names the nodes as they are when it is sent: one that has just lost its disk is not among them any more.
-  const isMajorityNamed = !profile.growsLater && !oldCopies.isOn && !profile.faults.some(({ fault }) => fault === 'wipe');
+  // By a set of nodes, fewer may be a majority.
+  const isMajorityNamed = !hasSets && !profile.growsLater && !oldCopies.isOn && !profile.faults.some(({ fault }) => fault === 'wipe');
   const majority = isMajorityNamed ? Math.floor(nodes.length / 2) + 1 : 1;
   const [first, ...others] = checkHistory(history, checker.ledger.entries(), { majority, start: checker.ledger.start });
   promise(

@@ -1,6 +1,7 @@
 // One simulation: all that there is in it, and its three parts. First faults strike, while clients work. Then a majority is mended, while
 // the rest stays as it is, and must make progress. At last all is mended, and must come to be the same.
 
+import { LEVELS, type LevelRange, MEMBERS_LEVEL } from '../../src/core/levels.ts';
 import { HistoryRecorder } from '../../src/history/recorder.ts';
 import type { MemoryShape } from '../../src/memory/map.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
@@ -22,6 +23,7 @@ import { drawProfile, type Profile } from './profile.ts';
 import { Scheduler } from './scheduler.ts';
 import { SealCheck } from './seals.ts';
 import { SegmentSizes } from './segmentSizes.ts';
+import { drawsSets } from './sets.ts';
 import { SimNode } from './simNode.ts';
 import { Stops } from './stops.ts';
 import { TermBombs } from './termBombs.ts';
@@ -69,6 +71,10 @@ export class World {
   readonly start: number;
   /** Bytes that clients have appended, or tried to. */
   sentBytes = 0;
+  /** Whether the log says which nodes it has. */
+  readonly hasSets: boolean;
+  /** Levels of the log that nodes may run. */
+  readonly levels: LevelRange;
   /** The node that began alone knows of the others. */
   isGrown: boolean;
   #nextId = 1;
@@ -82,6 +88,8 @@ export class World {
     this.uploads = new UploadsOfWorld(seed);
     const { nodeCount, clientCount, network, slots, syncMs, growsLater } = this.profile;
     this.isGrown = !growsLater;
+    this.hasSets = drawsSets(seed, growsLater);
+    this.levels = { ...LEVELS, highest: this.hasSets ? MEMBERS_LEVEL : LEVELS.highest };
     this.network = new Network(this.scheduler, this.random, network);
     const makeNode = (id: NodeId): SimNode => new SimNode(this, id, (segmentBytes) => memoryFor(id - 1, { segmentBytes, slots }));
     this.nodes = Array.from({ length: nodeCount }, (_, i) => makeNode(i + 1));
@@ -192,6 +200,11 @@ export class World {
     return node;
   }
 
+  /** Whether the log says which nodes it has: one that began above 0 is of no level. */
+  get saysNodes(): boolean {
+    return this.hasSets && this.start === 0;
+  }
+
   /** The founder lost its disk before all had joined, and the voters that are left are no majority. */
   get lacksVoters(): boolean {
     const voters = this.nodes.filter(({ id }) => this.checker.standingOf(id) === 'voter').length;
@@ -202,6 +215,7 @@ export class World {
   mayWipe(victim: SimNode): boolean {
     const others = this.nodes.filter((node) => node !== victim);
     const whole = others.filter(({ id }) => this.checker.standingOf(id) === 'voter').length;
+    if (this.hasSets && !this.checker.isEnoughWithout(victim.id)) return false;
     return !this.damages.forbidsWipes && this.isGrown && this.checker.standingOf(victim.id) === 'voter' && whole > this.nodes.length / 2;
   }
 }

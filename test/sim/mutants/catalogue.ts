@@ -7,6 +7,7 @@ import { ENGINE_MUTANTS } from './engine.ts';
 import { HEAL_MUTANTS } from './heals.ts';
 import { LOG_STATE_MUTANTS } from './logState.ts';
 import type { Mutant } from './mutant.ts';
+import { NODE_MUTANTS } from './nodes.ts';
 import { OPEN_DAMAGE_MUTANTS } from './openDamages.ts';
 import { RETENTION_MUTANTS } from './retention.ts';
 import { SEAL_MUTANTS } from './seals.ts';
@@ -694,6 +695,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...TOKEN_MUTANTS,
   ...SEAL_MUTANTS,
   ...HEAL_MUTANTS,
+  ...NODE_MUTANTS,
   ...OPEN_DAMAGE_MUTANTS,
   ...RETENTION_MUTANTS,
 ];

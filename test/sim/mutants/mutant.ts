@@ -22,8 +22,10 @@ export interface Mutant {
   readonly patches: readonly Patch[];
   /** What finds it: any of these. */
   readonly foundBy: readonly Invariant[];
-  /** It is found within so many seeds from 1. */
+  /** It is found within so many seeds from `from` on. */
   readonly withinSeeds: number;
+  /** The first seed to look at; undefined: 1. */
+  readonly from?: number;
   /** A seed that found it when it was last looked for, where the search takes long: tried first. Others find it, too, when this one does no more. */
   readonly foundAt?: number;
 }

@@ -47,7 +47,7 @@ describe('the simulator finds', () => {
           const search = { program, jobs: 1, stopsAtFirst: true };
           const known = mutant.foundAt === undefined ? undefined : await runSeeds({ ...search, from: mutant.foundAt, count: 1 });
           const isKnown = known !== undefined && known.failures.length > 0;
-          const { failures, crashes } = isKnown ? known : await runSeeds({ ...search, from: 1, count: mutant.withinSeeds });
+          const { failures, crashes } = isKnown ? known : await runSeeds({ ...search, from: mutant.from ?? 1, count: mutant.withinSeeds });
           const [first] = failures;
           // The search costs as much as a hundred others are found with.
           if (known !== undefined && !isKnown && first !== undefined)

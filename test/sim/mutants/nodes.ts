@@ -1,0 +1,81 @@
+// Bugs of what nodes do around the core about the set of nodes in the log: how it is written, read, rolled back and found again.
+
+import { SETS_FROM } from '../sets.ts';
+import type { Mutant } from './mutant.ts';
+
+const REPLICA = 'src/replication/replica.ts';
+const NODES = 'src/replication/nodesOfLog.ts';
+const FOUND = 'src/storage/foundNodes.ts';
+
+export const NODE_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'set of nodes passed over by a follower',
+    what: 'a follower stores a configuration, and its core does not hear of it',
+    patches: [
+      { file: REPLICA, find: 'this.raft.stored(message, outcome, this.#nodes.said());', replace: 'this.raft.stored(message, outcome);' },
+    ],
+    foundBy: ['sets of nodes'],
+    from: SETS_FROM,
+    withinSeeds: 40,
+  },
+  {
+    name: 'set of nodes found as it was committed',
+    what: 'a start takes the last set that was committed for the one in force: a configuration counts from where it is appended',
+    patches: [
+      {
+        file: FOUND,
+        find: 'return { configurations, removed, isUnknown: false };',
+        replace: 'return { configurations: configurations.filter(({ end }) => end <= log.commit), removed, isUnknown: false };',
+      },
+    ],
+    foundBy: ['sets of nodes', 'soundness'],
+    from: SETS_FROM,
+    withinSeeds: 200,
+  },
+  {
+    name: 'set of nodes forgotten at a start',
+    what: 'a start takes the log for one that says nothing of its nodes, so ids count again',
+    patches: [{ file: FOUND, find: '.level < MEMBERS_LEVEL', replace: '.level < Number.POSITIVE_INFINITY' }],
+    foundBy: ['sets of nodes', 'soundness'],
+    from: SETS_FROM,
+    withinSeeds: 40,
+  },
+  {
+    name: 'set of nodes kept after a cut in memory',
+    what: 'the state of the log keeps the set whose entry was cut: the next segment says it again',
+    patches: [{ file: 'src/memory/logFold.ts', find: 'nodes: NO_MEMBERS }', replace: 'nodes: this.nodes }' }],
+    foundBy: ['sets of nodes', 'soundness', 'log state'],
+    from: SETS_FROM,
+    withinSeeds: 400,
+  },
+  {
+    name: 'stranger listed as a voter',
+    what: 'the first set has every node as a voter, although one does not count yet: it may be admitted by ids as well',
+    patches: [
+      {
+        file: 'src/raft/changes.ts',
+        find: "role: isVoter && mayLead ? 'voter' : 'learner'",
+        replace: "role: isVoter || !mayLead ? 'voter' : 'learner'",
+      },
+    ],
+    foundBy: ['sets of nodes'],
+    from: SETS_FROM,
+    withinSeeds: 60,
+  },
+  {
+    name: 'lost disk replaced in one entry',
+    what: 'a node that lost its disk stays a voter with the next one: the core refuses that, and the node never counts again',
+    patches: [{ file: NODES, find: "instance, role: 'learner' }", replace: 'instance }' }],
+    foundBy: ['convergence', 'progress'],
+    from: SETS_FROM,
+    withinSeeds: 100,
+  },
+  {
+    name: 'writers of a set of nodes commit',
+    what: 'what the leader alone has on its disk counts as committed, although its set has other nodes',
+    patches: [{ file: NODES, find: 'return members.isAlone &&', replace: 'return' }],
+    foundBy: ['majority'],
+    from: SETS_FROM,
+    withinSeeds: 40,
+  },
+];
