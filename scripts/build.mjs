@@ -61,6 +61,11 @@ function buildWasm(target, folder, sources) {
   writeFileSync(module, `${head}export const ${target.toUpperCase()}_WASM = '${bytes}';\n`);
 }
 
+/** What a bundler warns of is a mistake. */
+function refuse(_level, { message }) {
+  throw new Error(message);
+}
+
 /**
  * The command and what its threads run, in few files: to find, read and link hundreds of modules in each thread was a third of the processor time of a
  * node's start. The folder is as deep as those that its modules come from, because they name other files by where they are themselves.
@@ -71,9 +76,7 @@ async function bundleProgram() {
     input: { main: join(built, 'cli/main.js'), raftThread: join(built, 'threads/raftThread.js'), worker: join(built, 'threads/worker.js') },
     platform: 'node',
     external: (id) => !id.startsWith('.') && !id.startsWith(root),
-    onLog: (_level, { message }) => {
-      throw new Error(message);
-    },
+    onLog: refuse,
   });
   const { output } = await bundle.generate({ format: 'esm' });
   await bundle.close();
@@ -89,12 +92,28 @@ async function bundleProgram() {
   }
 }
 
+/** The dashboard as one page: its script, the client's, the charts' and all styles are in it, so that it needs nothing from anywhere. */
+async function bundlePage() {
+  const folder = join(root, 'src/dashboard');
+  const built = join(root, 'dist/src/dashboard');
+  const bundle = await rolldown({ input: join(built, 'page.js'), platform: 'browser', onLog: refuse });
+  const { output } = await bundle.generate({ format: 'iife', minify: true });
+  await bundle.close();
+  const charts = readFileSync(join(dirname(require.resolve('uplot/package.json')), 'dist/uPlot.min.css'), 'utf8');
+  const style = charts + readFileSync(join(folder, 'page.css'), 'utf8');
+  const page = readFileSync(join(folder, 'page.html'), 'utf8')
+    .replace('<style></style>', () => `<style>${style}</style>`)
+    .replace('<script></script>', () => `<script>${output[0].code}</script>`);
+  writeFileSync(join(built, 'page.html'), page);
+}
+
 mkdirSync(join(root, 'dist/wasm'), { recursive: true });
 const sources = wasmSources();
 buildWasm('server', 'memory', sources);
 buildWasm('client', 'client', sources);
 run(tsc, ['-p', 'tsconfig.json']);
 await bundleProgram();
+await bundlePage();
 chmodSync(main, 0o755);
 // It tells when all was built, also where nothing of it has changed.
 utimesSync(main, new Date(), new Date());

@@ -93,7 +93,9 @@ async function makeServer(folder) {
   };
   await bundle(join(folder, 'types'), input, '.d.ts', [dts()]);
   for (const name of ['src', 'assembly']) {
-    for (const path of readdirSync(join(root, 'dist', name), { recursive: true }).filter((path) => /\.c?js$/.test(path))) {
+    // Of the dashboard, the page: all of its modules are in it.
+    const isNeeded = (path) => (path.startsWith('dashboard') ? path.endsWith('.html') : /\.c?js$/.test(path));
+    for (const path of readdirSync(join(root, 'dist', name), { recursive: true }).filter(isNeeded)) {
       mkdirSync(dirname(join(folder, 'dist', name, path)), { recursive: true });
       // The maps lead to sources, which are not in the package.
       const code = readFileSync(join(root, 'dist', name, path), 'utf8').replace(/^\/\/# sourceMappingURL=.*\n?/m, '');

@@ -63,6 +63,9 @@ function release(caller: Appender, count: number, bytes: number): void {
   assert(unacknowledgedBytes >= 0 && unacknowledgedBytes > 0 === unacknowledgedAppends > 0, 'unacknowledged bytes are counted');
 }
 
+/** Upper bound of the first bucket of the times from an append's arrival to its receipt. */
+export const FIRST_APPEND_SECONDS = 64e-6;
+
 export class Appends {
   readonly #memory: TailMemory;
   readonly #tail: Tail;
@@ -95,7 +98,7 @@ export class Appends {
   undecidedCount = 0;
   readonly #committedLevel: number;
   readonly counters: AppendCounters = { entries: 0, batches: 0, bytes: 0 };
-  readonly latency = new PowerHistogram(64e-6, 18);
+  readonly latency = new PowerHistogram(FIRST_APPEND_SECONDS, 18);
 
   constructor({ memory, tail, gate, cluster, loop, maxPayloadBytes, committedLevel = LEVEL_COMMITTED, awaitCommit, ordered }: AppendPorts) {
     this.#memory = memory;

@@ -13,6 +13,7 @@ import type { ClientPlaces } from './descriptors.ts';
 import { CHALLENGE, type Doorkeeper, type Visitor } from './doorkeeper.ts';
 import { type CloseReason, Incidents } from './incidents.ts';
 import { careful, carefully } from './mistakes.ts';
+import type { Origins } from './origins.ts';
 import { Places, systemPlaces } from './places.ts';
 import { SendBudget } from './sendBudget.ts';
 import { Session } from './session.ts';
@@ -32,7 +33,8 @@ export interface ListenerOptions {
   readonly budget: Budget;
   /** Bytes that the disk has yet to write. */
   readonly backlogBytes: () => number;
-  readonly allowedOrigins: readonly string[];
+  /** Pages of which origins may connect. */
+  readonly origins: Pick<Origins, 'isAllowed'>;
   /** Undefined: connections are not encrypted. */
   readonly tls?: ListenerTls | undefined;
   /** The engine's. */
@@ -57,21 +59,6 @@ export interface ListenerEvents {
   warn(text: string): void;
   /** Something was thrown where nothing was to be. */
   broke(thrown: unknown): void;
-}
-
-const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
-
-/**
- * Whether a page of `origin` may connect: pages of loopback, and those allowed. That Origin and Host agree says nothing: a page whose
- * name was made to resolve to this machine has them equal too (DNS rebinding).
- */
-export function isOriginAllowed(origin: string, allowed: readonly string[]): boolean {
-  if (origin === '' || allowed.includes(origin)) return true;
-  try {
-    return LOOPBACK.test(new URL(origin).hostname);
-  } catch {
-    return false;
-  }
 }
 
 /** A refusal of an upgrade: what it is counted as, and the HTTP status and the sentence that say why. */
@@ -267,7 +254,7 @@ export class Listener {
       .header('sec-websocket-protocol')
       .split(',')
       .map((name) => name.trim());
-    const isAllowed = isOriginAllowed(request.header('origin'), this.#options.allowedOrigins);
+    const isAllowed = this.#options.origins.isAllowed(request.header('origin'), request.header('host'));
     const visitor = this.#options.access.visitor(request);
     return () => {
       const refusal = this.#refusal(protocols, isAllowed, visitor);

@@ -48,7 +48,12 @@ export const REQUEST_RIGHTS: readonly Right[] = [
 ];
 
 /** What pages over HTTP need. Those that are not here need nothing. */
-export const PAGE_RIGHTS = { '/status': 'metrics', '/metrics': 'metrics', '/log/': 'read' } as const satisfies Record<string, Scope>;
+export const PAGE_RIGHTS = {
+  '/status': 'metrics',
+  '/history': 'metrics',
+  '/metrics': 'metrics',
+  '/log/': 'read',
+} as const satisfies Record<string, Scope>;
 
 /** What is not in the table is for those who may do everything. */
 const plain = new Uint8Array(256).fill(SCOPES.admin);

@@ -22,7 +22,7 @@ export interface SegmentSources extends BodySources {
   /** Turns of the event loop in which requests were answered. */
   readonly turn: () => number;
   /** Whether a page of this origin may read. */
-  isOriginAllowed(origin: string): boolean;
+  isOriginAllowed(origin: string, host: string): boolean;
 }
 
 const IMMUTABLE = 'public, max-age=31536000, immutable, no-transform';
@@ -63,7 +63,8 @@ export class SegmentDownloads {
     if (log !== 'log' || cluster === undefined) return undefined;
     const { clusterId, generation, isOriginAllowed } = this.#sources;
     const origin = header('origin');
-    if (!isOriginAllowed(origin)) return () => text(403, 'pages of this origin may not read this log; start the node with --allow-origin');
+    if (!isOriginAllowed(origin, header('host')))
+      return () => text(403, 'pages of this origin may not read this log; start the node with --allow-origin');
     const cors = corsOf(origin);
     if (cluster !== clusterId) return () => text(404, `this is a node of cluster ${clusterId}`, cors);
     if (rest.length === 1 && rest[0] === 'segments')

@@ -5,12 +5,14 @@ import { type Config, nothingDurable, ownPeer } from '../core/config.ts';
 import { openSentence } from '../core/exposure.ts';
 import { addressOf } from '../core/peers.ts';
 import { WORD } from '../memory/map.ts';
+import { FIRST_APPEND_SECONDS } from '../node/appends.ts';
 import type { CertificateStatus, Door, Greeted } from '../node/door.ts';
 import type { Engine } from '../node/engine.ts';
 import type { EngineLog, EngineOptions } from '../node/engineOptions.ts';
+import { residentBytes } from '../node/residentBytes.ts';
 import { startEngine } from '../node/startEngine.ts';
 import { checkPort } from '../node/startup.ts';
-import type { NodeStatus } from '../node/status.ts';
+import { FIRST_SYNC_SECONDS, type NodeStatus } from '../node/status.ts';
 import type { StopReport } from '../node/stop.ts';
 import { CLOSE_STOPPED } from '../protocol/client.ts';
 import { type ListenerTls, watchedListenerTls } from '../tls/listenerTls.ts';
@@ -22,12 +24,15 @@ import { Audit } from './audit.ts';
 import { ClientCertificates } from './clientCertificates.ts';
 import { type ClientPlaces, placesForClients } from './descriptors.ts';
 import { Doorkeeper, type Tokens } from './doorkeeper.ts';
+import { EventLog } from './eventLog.ts';
+import { History } from './history.ts';
 import { Hosts } from './hosts.ts';
 import { httpAnswers } from './http.ts';
 import type { Incidents } from './incidents.ts';
-import { isOriginAllowed, Listener } from './listener.ts';
+import { Listener } from './listener.ts';
 import { MemoryGuard, processPorts, unfinishedBound, usedSharedBytes } from './memoryGuard.ts';
 import { makeRegistry } from './metrics.ts';
+import { Origins } from './origins.ts';
 import { Reception } from './reception.ts';
 import { maxMessageBytes } from './requests.ts';
 import { SegmentDownloads } from './segmentDownloads.ts';
@@ -79,7 +84,10 @@ export class LogServer implements Door {
   /** Rejects when the node can no longer go on: nothing is written or acknowledged after it (invariant 6). */
   readonly failed: Promise<never>;
   readonly #config: Config;
-  readonly #log: EngineLog;
+  readonly #log: EventLog;
+  readonly #hosts: Hosts;
+  readonly #origins: Origins;
+  readonly #history: History;
   readonly #reception: Reception;
   readonly #listener: Listener;
   readonly #tls: WatchedFiles<ListenerTls> | undefined;
@@ -92,7 +100,8 @@ export class LogServer implements Door {
   #port = 0;
 
   /** Starts an engine and listens. Throws a LogError that says what is wrong, and leaves nothing open then. */
-  static async start({ config: given, log, signal, directLog, mirror, tokens }: ServerOptions): Promise<LogServer> {
+  static async start({ config: given, log: lines, signal, directLog, mirror, tokens }: ServerOptions): Promise<LogServer> {
+    const log = new EventLog(lines);
     const config = checkExposure(given, mirror !== undefined, log);
     if (!config.fsync) log.warn(nothingDurable(config));
     const places = placesForClients(config, log);
@@ -116,7 +125,7 @@ export class LogServer implements Door {
   private constructor(
     engine: Engine,
     config: Config,
-    log: EngineLog,
+    log: EventLog,
     places: ClientPlaces,
     makeAcceptor: MakeAcceptor,
     tls: WatchedFiles<ListenerTls> | undefined,
@@ -133,6 +142,12 @@ export class LogServer implements Door {
     const certificates = tls === undefined ? undefined : new ClientCertificates(tls, () => engine.loop.wallMs());
     this.#access = new Doorkeeper(config.tokens || config.tlsClientCa !== '', tokens, engine.loop, certificates);
     this.#accounts = new Accounts(config.tokenQuotas, config.addressQuotas, () => engine.loop.nowMs());
+    this.#hosts = new Hosts([config.host, ownPeer(config)?.host ?? config.host, ...listOf(config.allowHost)]);
+    this.#origins = new Origins({
+      listed: listOf(config.allowOrigin),
+      hosts: this.#hosts,
+      memberUrls: () => engine.cluster.nodes(this.url).map(({ url }) => url),
+    });
     const listener = new Listener(
       {
         access: this.#access,
@@ -144,7 +159,7 @@ export class LogServer implements Door {
         maxMessageBytes: maxMessageBytes(limits),
         budget: budgetOf(limits),
         backlogBytes: () => engine.memory.tail - engine.memory.durable,
-        allowedOrigins: listOf(config.allowOrigin),
+        origins: this.#origins,
         tls: this.#tls?.value,
         loop: engine.loop,
       },
@@ -159,7 +174,6 @@ export class LogServer implements Door {
       makeAcceptor,
     );
     this.#listener = listener;
-    const origins = listOf(config.allowOrigin);
     this.downloads = new SegmentDownloads({
       clusterId: engine.identity.clusterId,
       get generation() {
@@ -174,7 +188,7 @@ export class LogServer implements Door {
       read: (range, wanted, isOver, party) => engine.readings.readCopy(range, wanted, () => isOver() || engine.appends.isDraining, party),
       budget: listener.sendBudget,
       turn: () => listener.turn,
-      isOriginAllowed: (origin) => isOriginAllowed(origin, origins),
+      isOriginAllowed: (origin, host) => this.#origins.isAllowed(origin, host),
       after: (delayMs, run) => void engine.loop.after(delayMs, run, true),
       nowMs: () => engine.loop.nowMs(),
     });
@@ -185,12 +199,31 @@ export class LogServer implements Door {
       warn: (sentence) => log.warn(sentence),
       broke: (thrown) => engine.broke(thrown),
     });
+    this.#history = this.#remember();
     this.#memoryGuard = new MemoryGuard(unfinishedBound(), maxMessageBytes(limits), listener.inboxes, ports);
+  }
+
+  /** What is remembered of the node's last day. */
+  #remember(): History {
+    const { appends, disk, loop, memory } = this.engine;
+    return new History({
+      loop,
+      firstAppendSeconds: FIRST_APPEND_SECONDS,
+      firstSyncSeconds: FIRST_SYNC_SECONDS,
+      measure: () => ({
+        entries: appends.counters.entries,
+        bytes: appends.counters.bytes,
+        appendCounts: [...appends.latency.counts],
+        syncCounts: memory.syncBuckets(),
+        connections: this.connections,
+        residentBytes: residentBytes(),
+        roomBytes: disk.status.roomBytes ?? undefined,
+      }),
+    });
   }
 
   async #open(): Promise<void> {
     const { engine } = this;
-    const { host, allowHost } = this.#config;
     const answers = httpAnswers({
       status: () => this.status(),
       notReady: () => {
@@ -199,7 +232,9 @@ export class LogServer implements Door {
         if (engine.mirror !== undefined) return undefined;
         return engine.cluster.leaderId === 0 ? engine.cluster.noLeaderSentence() : undefined;
       },
-      hosts: new Hosts([host, ownPeer(this.#config)?.host ?? host, ...listOf(allowHost)]),
+      hosts: this.#hosts,
+      origins: this.#origins,
+      history: () => ({ spans: this.#history.spans(), events: this.#log.events }),
       registry: () => {
         this.#registry ??= makeRegistry(engine, this);
         return this.#registry;
@@ -287,6 +322,7 @@ export class LogServer implements Door {
   close(): void {
     this.#tls?.close();
     this.#memoryGuard.stop();
+    this.#history.stop();
     this.#access.stop();
     this.#listener.close();
   }

@@ -1,6 +1,6 @@
 // The browser build of the client, in a real Chromium, against a real node.
 
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -14,23 +14,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { connect as connectInBrowser } from '../../dist/src/client/browser.js';
 import { configure } from '../../dist/src/core/config.js';
 import { LogServer } from '../../dist/src/server/server.js';
+import { CHROMIUM, CHROMIUM_ARGUMENTS } from './chromium.ts';
 
-const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) => existsSync(path));
 if (CHROMIUM === undefined) {
   console.warn('THE BROWSER TEST DID NOT RUN: no Chromium in /usr/bin (on Debian: apt-get install chromium)');
 }
 
 const DIST = fileURLToPath(new URL('../../dist', import.meta.url));
 const EXAMPLE = fileURLToPath(new URL('../../examples/browser.html', import.meta.url));
-const ARGUMENTS = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-
 /** What the page offers to the functions that are evaluated in it. */
 interface LogPage {
   readonly connect: typeof connectInBrowser;
@@ -77,7 +68,7 @@ describe.runIf(CHROMIUM !== undefined)('browser: the client in Chromium', () => 
       log: pino({ enabled: false }),
     });
     web = await serveDist();
-    browser = await chromium.launch({ executablePath: CHROMIUM ?? '', args: ARGUMENTS });
+    browser = await chromium.launch({ executablePath: CHROMIUM ?? '', args: CHROMIUM_ARGUMENTS });
     page = await browser.newPage();
     await page.goto(`http://127.0.0.1:${(web.address() as AddressInfo).port}/`);
     await page.waitForFunction(() => 'connect' in globalThis);

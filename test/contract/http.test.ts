@@ -103,7 +103,8 @@ describe.each(SOCKET_DOORS)('by $name', (door) => {
 
     test('other paths and methods get 404 with a sentence, and harm nothing', async () => {
       for (const [path, method] of [
-        ['/', 'GET'],
+        ['/', 'POST'],
+        ['/index.html', 'GET'],
         ['/status/x', 'GET'],
         ['/../node.json', 'GET'],
         ['/status', 'POST'],

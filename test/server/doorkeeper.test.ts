@@ -195,7 +195,7 @@ describe.each(ACCEPTORS)('by %s', (acceptor) => {
     const [, error] = await visitor.told(2);
     expect(error).toMatchObject({ kind: 'error', code: 'UNAUTHENTICATED', requestId: 5, fatal: true });
     expect(await visitor.closed).toBe(CLOSE_UNAUTHENTICATED);
-    for (const page of ['/', '/status', '/metrics', '/log/x/segments', '/log/']) {
+    for (const page of ['/x', '/status', '/history', '/metrics', '/log/x/segments', '/log/']) {
       for (const method of ['GET', 'HEAD', 'POST']) {
         const answer = await fetch(`${door.http}${page}`, { method });
         expect([page, method, answer.status, await answer.text()]).toEqual([page, method, 401, '']);

@@ -18,7 +18,7 @@ export const LISTENER_OPTIONS: Parameters[0] = {
   maxMessageBytes: 1 << 20,
   budget: { requests: 1000, bytes: 1 << 22 },
   backlogBytes: () => 0,
-  allowedOrigins: [],
+  origins: { isAllowed: () => true },
   loop: TEST_LOOP,
 };
 

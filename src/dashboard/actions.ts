@@ -1,0 +1,76 @@
+// What can be changed from the page: each with the command that does the same, and what it would do first. The node refuses whoever may not.
+
+import type { LogClient } from '../client/browser.ts';
+import type { NodeStatus } from '../node/status.ts';
+import { byId, element, say } from './dom.ts';
+import { bytesText } from './texts.ts';
+
+function part<Kind extends HTMLElement>(form: HTMLFormElement, selector: string, kind: new () => Kind): Kind {
+  const found = form.querySelector(selector);
+  if (!(found instanceof kind)) throw new Error(`the form ${form.id} has no ${selector}`);
+  return found;
+}
+
+export class Actions {
+  readonly #client: () => Promise<LogClient>;
+  readonly #trim = byId('trim', HTMLFormElement);
+  readonly #trimTo = byId('trim-to', HTMLInputElement);
+  readonly #transfer = byId('transfer', HTMLFormElement);
+  readonly #transferTo = byId('transfer-to', HTMLSelectElement);
+  #status: NodeStatus | undefined;
+
+  constructor(client: () => Promise<LogClient>) {
+    this.#client = client;
+    const act = part(this.#trim, '[name=act]', HTMLButtonElement);
+    this.#trimTo.addEventListener('input', () => {
+      // What was looked at was another place.
+      act.disabled = true;
+      this.#showCommands();
+    });
+    this.#transferTo.addEventListener('change', () => this.#showCommands());
+    this.#onSubmit(this.#trim, async (client, isDryRun) => {
+      const { start, end } = await client.trim({ to: Number(this.#trimTo.value), dryRun: isDryRun });
+      act.disabled = !isDryRun;
+      const goes = bytesText(Math.max(0, start - (this.#status?.log.start ?? start)));
+      return isDryRun
+        ? `${goes} would go, for good: the log would go from offset ${start} to ${end}`
+        : `the log goes from offset ${start} to ${end} now`;
+    });
+    this.#onSubmit(this.#transfer, async (client) => {
+      const { leader, term } = await client.transfer({ to: Number(this.#transferTo.value) });
+      return leader === null ? 'the office was given up; an election follows' : `node ${leader} leads in term ${term}`;
+    });
+  }
+
+  show(status: NodeStatus): void {
+    this.#status = status;
+    const ids = status.cluster.nodes.map(({ id }) => String(id));
+    this.#transfer.hidden = ids.length < 2 || status.mirror !== null;
+    this.#trim.hidden = status.mirror !== null;
+    if (ids.join() !== Array.from(this.#transferTo.options, ({ value }) => value).join()) {
+      this.#transferTo.replaceChildren(...ids.map((id) => element('option', id)));
+    }
+    this.#showCommands();
+  }
+
+  #showCommands(): void {
+    const url = this.#status?.node.url ?? 'URL';
+    part(this.#trim, 'code', HTMLElement).textContent = `loglog trim --to ${this.#trimTo.value || 'OFFSET'} --url ${url}`;
+    part(this.#transfer, 'code', HTMLElement).textContent = `loglog transfer --to ${this.#transferTo.value} --url ${url}`;
+  }
+
+  #onSubmit(form: HTMLFormElement, act: (client: LogClient, isDryRun: boolean) => Promise<string>): void {
+    const output = part(form, 'output', HTMLOutputElement);
+    form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      const isDryRun = event.submitter instanceof HTMLButtonElement && event.submitter.name === 'dry';
+      say(output, 'the leader is asked…');
+      this.#client()
+        .then((client) => act(client, isDryRun))
+        .then(
+          (sentence) => say(output, sentence),
+          (thrown: unknown) => say(output, thrown instanceof Error ? thrown.message : String(thrown), true),
+        );
+    });
+  }
+}

@@ -1,0 +1,152 @@
+// The dashboard: what of it comes over HTTP, and how it looks in a real Chromium, while nodes die.
+
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startCluster, type TestCluster } from '../../src/testing/index.ts';
+import { CHROMIUM, CHROMIUM_ARGUMENTS } from './chromium.ts';
+
+if (CHROMIUM === undefined) {
+  console.warn('THE DASHBOARD WAS NOT LOOKED AT: no Chromium in /usr/bin (on Debian: apt-get install chromium)');
+}
+
+let cluster: TestCluster;
+let guarded: TestCluster;
+const pageOf = (url: string): string => url.replace(/^ws/, 'http');
+
+beforeAll(async () => {
+  [cluster, guarded] = await Promise.all([
+    startCluster({ nodes: 3, fsync: false, electionTimeoutMs: 1000 }),
+    startCluster({ nodes: 1, fsync: false, tokens: true }),
+  ]);
+});
+
+afterAll(async () => {
+  await Promise.all([cluster, guarded].map((each) => each[Symbol.asyncDispose]()));
+});
+
+describe('over HTTP', () => {
+  it('is one page that needs nothing from anywhere, and runs nothing but its own script', async () => {
+    const answer = await fetch(pageOf(cluster.urls[0] ?? ''));
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get('content-type')).toBe('text/html; charset=utf-8');
+    const policy = answer.headers.get('content-security-policy') ?? '';
+    expect(policy).toMatch(/^default-src 'none'; script-src 'sha256-[\w+/]{43}=' 'wasm-unsafe-eval'; style-src 'sha256-[\w+/]{43}='; /);
+    expect(policy).not.toMatch(/unsafe-inline|'unsafe-eval'/);
+    const page = await answer.text();
+    expect(page.match(/<script/g)).toHaveLength(1);
+    expect(page).not.toMatch(/\b(?:src|href)="(?!data:,)/);
+  });
+
+  it('is the same for everybody, also where its facts ask for a token', async () => {
+    const [open, closed] = await Promise.all([cluster, guarded].map(async ({ urls }) => (await fetch(pageOf(urls[0] ?? ''))).text()));
+    expect(closed).toBe(open);
+    const url = pageOf(guarded.urls[0] ?? '');
+    for (const page of ['history', 'status']) expect((await fetch(`${url}/${page}`)).status).toBe(401);
+    const shown = { headers: { authorization: `Bearer ${guarded.adminToken}` } };
+    const history = (await (await fetch(`${url}/history`, shown)).json()) as { spans: unknown[]; events: { text: string }[] };
+    expect(history.spans).toHaveLength(2);
+    expect(history.events.some(({ text }) => text.includes('leads'))).toBe(true);
+  });
+
+  it('lets pages of the other nodes read facts, with a token in a header, and no others', async () => {
+    const [one = '', other = ''] = cluster.urls.map(pageOf);
+    const asked = (origin: string, method: string) =>
+      fetch(`${one}/status`, { method, headers: { origin, ...(method === 'OPTIONS' ? { 'access-control-request-method': 'GET' } : {}) } });
+    for (const method of ['GET', 'OPTIONS']) {
+      const answer = await asked(other, method);
+      expect([method, answer.status, answer.headers.get('access-control-allow-origin')]).toEqual([method, 200, other]);
+    }
+    expect((await asked(other, 'OPTIONS')).headers.get('access-control-allow-headers')).toBe('authorization');
+    expect((await asked('https://evil.example', 'GET')).headers.get('access-control-allow-origin')).toBeNull();
+    expect((await asked('https://evil.example', 'OPTIONS')).status).toBe(404);
+  });
+});
+
+describe.runIf(CHROMIUM !== undefined)('in Chromium', () => {
+  let browser: Browser;
+  let page: Page;
+  const faults: string[] = [];
+
+  const opened = async (url: string): Promise<Page> => {
+    const made = await browser.newPage();
+    made.setDefaultTimeout(60_000);
+    made.on('pageerror', ({ message }) => faults.push(message));
+    // Requests to nodes that are away are told there, too.
+    made.on('console', (message) => {
+      if (/policy|trusted/i.test(message.text())) faults.push(message.text());
+    });
+    await made.goto(pageOf(url));
+    return made;
+  };
+  // What is seen counts: spaces between cells do, and what is hidden does not.
+  // biome-ignore lint/performance/useDomNodeTextContent: see above
+  const text = (selector: string): Promise<string> => page.innerText(selector);
+  const sees = (selector: string, wanted: string | RegExp): Promise<void> =>
+    expect.poll(() => text(selector), { timeout: 60_000 }).toMatch(wanted);
+
+  beforeAll(async () => {
+    browser = await chromium.launch({ executablePath: CHROMIUM ?? '', args: CHROMIUM_ARGUMENTS });
+  });
+
+  afterAll(async () => {
+    await browser?.close();
+  });
+
+  it('every node shows the whole cluster, and entries as text, never as markup', async () => {
+    const log = await cluster.connect();
+    await log.append('<img src=x onerror=document.title="markup">');
+    await log.append('{"n":1}');
+    const follower = (await cluster.leader()).id === 1 ? 2 : 1;
+    page = await opened(cluster.urls[follower - 1] ?? '');
+    await sees('#health', /fsync/);
+    await sees('#nodes', new RegExp(`${follower} \\(this one\\)`));
+    await expect
+      .poll(async () => (await text('#nodes')).match(/\b(leader|follower)\b/g)?.toSorted())
+      .toEqual(['follower', 'follower', 'leader']);
+    await page.fill('#from', 'yesterday');
+    await page.click('#find [type=submit]');
+    await sees('#find-fault', /^type an offset/);
+    await page.fill('#from', '');
+    await page.click('#find [type=submit]');
+    await sees('#entries', /<img src=x onerror/);
+    await page.selectOption('#as', 'JSON');
+    await sees('#entries', /\{\n {2}"n": 1\n\}/);
+    await page.click('#tail');
+    await log.append('it comes live');
+    await sees('#entries', /it comes live/);
+    expect(await page.locator('#entries img').count()).toBe(0);
+    await page.fill('#trim-to', String((await log.end()).end));
+    await page.click('#trim [name=dry]');
+    await sees('#trim output', /would go, for good/);
+    expect(await text('#trim code')).toMatch(/^loglog trim --to \d+ --url ws:/);
+    await log.close();
+  });
+
+  it('says what is wrong while the leader is dead, and that it is over', async () => {
+    const leader = await cluster.leader();
+    await leader.kill();
+    // The page may be of the node that died.
+    const alive = cluster.urls[leader.id === 1 ? 1 : 0] ?? '';
+    page = await opened(alive);
+    await sees('header', new RegExp(`node ${leader.id} is not connected to the leader`));
+    await leader.restart();
+    await expect.poll(() => text('header'), { timeout: 60_000 }).not.toMatch(/is not connected/);
+    await sees('#nodes', /leader/);
+  });
+
+  it('asks for a token where one is needed, and forgets it with the tab', async () => {
+    page = await opened(guarded.urls[0] ?? '');
+    await page.fill('#token-text', 'loglog_nonsense');
+    await page.click('#token [type=submit]');
+    await sees('#token-fault', /does not hold/);
+    await page.fill('#token-text', guarded.adminToken ?? '');
+    await page.click('#token [type=submit]');
+    await sees('#nodes', /leader/);
+    expect(await page.evaluate('localStorage.length')).toBe(0);
+    expect(page.url()).not.toContain('loglog_');
+  });
+
+  it('breaks no rule of its own policy', () => {
+    expect(faults).toEqual([]);
+  });
+});

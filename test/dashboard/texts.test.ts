@@ -1,0 +1,81 @@
+// What the dashboard says, as pure functions: how a cluster is, where a reading begins that somebody typed, and what payloads look like.
+
+import { describe, expect, it } from 'vitest';
+import { beginningOf } from '../../src/dashboard/beginning.ts';
+import { healthOf } from '../../src/dashboard/health.ts';
+import { bytesText, durationText, payloadText } from '../../src/dashboard/texts.ts';
+import type { NodeStatus } from '../../src/node/status.ts';
+import { nodeStatus } from './status.ts';
+
+const DAY_MS = 86_400_000;
+const at = (ids: readonly number[], leader: number, down: readonly number[] = []): NodeStatus[] =>
+  ids.filter((id) => !down.includes(id)).map((id) => nodeStatus({ id, ids, leader, down }));
+
+describe('health', () => {
+  it('is healthy where all run, and says what it tolerates', () => {
+    const [own, ...others] = at([1, 2, 3], 2);
+    expect(healthOf(own as NodeStatus, others, 0)).toEqual({
+      state: 'healthy',
+      sentence: 'Healthy: all 3 nodes run, and tolerates 1 more failure',
+      reasons: [],
+      command: undefined,
+    });
+    const [alone] = at([1], 1);
+    expect(healthOf(alone as NodeStatus, [], 0).sentence).toBe('Healthy: the node runs');
+  });
+
+  it('is degraded where a node is away, from the view of a follower, too', () => {
+    const [own, ...others] = at([1, 2, 3], 2, [3]);
+    const { state, sentence, reasons, command } = healthOf(own as NodeStatus, others, 0);
+    expect([state, sentence, command]).toEqual([
+      'degraded',
+      'Degraded: node 3 is not connected to the leader',
+      'loglog doctor ws://node1:7070',
+    ]);
+    expect(reasons).toEqual(['one more node that fails stops the cluster']);
+  });
+
+  it('is down where nobody leads, and says why', () => {
+    const [own] = at([1, 2, 3], 0, [2, 3]);
+    const { state, sentence, reasons } = healthOf(own as NodeStatus, [], 0);
+    expect([state, sentence, reasons]).toEqual(['down', 'Down: no node leads, so nothing can be appended', ['1 of 3 nodes is there']]);
+  });
+
+  it('names disks, damage, clocks, certificates and missing syncs of any node', () => {
+    const [own, other] = at([1, 2], 1) as [NodeStatus, NodeStatus];
+    const ill: NodeStatus = {
+      ...other,
+      node: { ...other.node, isDurable: false, certificates: [{ use: 'node', notAfterMs: 3 * DAY_MS, fault: null }] },
+      disk: { ...other.disk, level: 'critical' },
+      scrub: { ...other.scrub, damaged: 2 },
+      log: { ...other.log, isTimeHeld: true },
+    };
+    const { sentence, reasons } = healthOf(own, [ill], 0);
+    expect([sentence, ...reasons]).toEqual([
+      'Degraded: the disk of node 2 is full: it takes no appends',
+      '2 segments of node 2 are damaged',
+      'node 2 runs without fsync: what it acknowledges may be lost',
+      "the clock of node 2 is off, and the log's time stands still",
+      'a certificate of node 2 (node) expires in 3 d',
+    ]);
+  });
+});
+
+it('a reading begins at an offset, a time, so long ago, or with the newest entries', () => {
+  expect(beginningOf(' 120 ', 0)).toEqual({ from: 120 });
+  expect(beginningOf('2h', 3 * 3_600_000)).toEqual({ since: 3_600_000 });
+  expect(beginningOf('2026-11-30T10:00:00Z', 0)).toEqual({ since: Date.UTC(2026, 10, 30, 10) });
+  expect(beginningOf('', 0)).toEqual({ last: 200 });
+  for (const wrong of ['yesterday-ish', '-5', '1e400 d']) expect(beginningOf(wrong, 0)).toMatch(/^type an offset/);
+});
+
+it('payloads are text, JSON or bytes, and no more than is worth looking at', () => {
+  const bytes = new TextEncoder().encode('{"a":1}');
+  expect(payloadText(bytes, 'text')).toBe('{"a":1}');
+  expect(payloadText(bytes, 'JSON')).toBe('{\n  "a": 1\n}');
+  expect(payloadText(bytes, 'hex')).toBe('7b 22 61 22 3a 31 7d');
+  expect(payloadText(new Uint8Array([0xff, 0x41]), 'JSON')).toBe('\ufffdA');
+  expect(payloadText(new Uint8Array(5000).fill(65), 'text', 5_000_000)).toBe(`${'A'.repeat(2048)} … 5.00 MB more`);
+  expect([bytesText(null), bytesText(999), bytesText(1500)]).toEqual(['unknown', '999 B', '1.50 kB']);
+  expect([durationText(0), durationText(90_000), durationText(3 * DAY_MS)]).toEqual(['0 s', '1 min', '3 d']);
+});
