@@ -40,6 +40,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   append: async () => (await import('./commands/append.ts')).appendCommand(),
   read: async () => (await import('./commands/read.ts')).readCommand(),
   tail: async () => (await import('./commands/tail.ts')).tailCommand(),
+  consumer: async () => (await import('./commands/consumer.ts')).consumerCommand(),
   status: async () => (await import('./commands/status.ts')).statusCommand(),
   doctor: async () => (await import('./commands/doctor.ts')).doctorCommand(),
   inspect: async () => (await import('./commands/inspect.ts')).inspectCommand(),

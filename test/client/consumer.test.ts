@@ -183,7 +183,7 @@ describe('a consumer', () => {
   });
 
   test('commits nothing that was not handed out, nor what is no end of an entry', async () => {
-    await log.appendBatch(['a', 'b']);
+    await log.appendBatch(['a', 'b', 'c']);
     const consumer = await log.consumer({ name: 'n', store: fileStore(directory) });
     await expect(consumer.commit(12)).rejects.toThrow(RangeError);
     await take(entriesOf(consumer), 1);
@@ -193,11 +193,12 @@ describe('a consumer', () => {
     for (const none of [null, 'x', {}, { nextOffset: '25' }])
       await expect(consumer.commit(Object(none) && none)).rejects.toThrow(TypeError);
     await consumer.commit(25);
-    await take(entriesOf(consumer), 1);
-    const last = consumer.commit(37 + 1);
+    await take(entriesOf(consumer), 2);
+    // The log is asked whether an entry ends there, and close waits for that, too.
+    const last = consumer.commit(38);
     await consumer.close();
-    await last;
     expect(consumer.committed).toBe(38);
+    await last;
     expect((await failureOf(consumer.commit())).code).toBe('CLOSED');
     expect((await failureOf(Promise.resolve(entriesOf(consumer).next()))).code).toBe('CLOSED');
   });
@@ -327,6 +328,11 @@ describe('a consumer', () => {
     expect(await codes(log, { signal: AbortSignal.abort() })).toBe('ABORTED');
     await held.save(`${'0'.repeat(32)}@12`);
     expect(await codes(log)).toBe('OTHER_CLUSTER');
+    await held.save(`${'0'.repeat(32)}@13`);
+    // Nobody is asked in vain.
+    const asked = vi.fn(async () => null);
+    expect(await codes(log, { store: { take: asked, position: asked }, signal: AbortSignal.abort() })).toBe('ABORTED');
+    expect(asked).not.toHaveBeenCalled();
     await store.reset('n');
     const next = await store.take('n');
     await log.close();

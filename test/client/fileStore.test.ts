@@ -23,6 +23,12 @@ const at = (offset: number): string => `${'5f'.repeat(16)}.${'01'.repeat(8)}@${o
 const offsetOf = ({ bookmark }: Pick<PositionLease, 'bookmark'>): number => Number(bookmark?.split('@')[1] ?? -1);
 const filesOf = (folder: string): string[] => readdirSync(join(directory, folder)).sort();
 
+/** As if what is to be put in its place were written only after what was left had been removed. Returns what ends that. */
+function leaveTemporaries(): () => void {
+  const { rm } = fs.promises;
+  return replace('rm', async (path, options) => void (String(path).endsWith('.tmp') || (await rm(path, options))));
+}
+
 /** Whether a save was kept. */
 async function isKept(lease: PositionLease, offset: number): Promise<boolean> {
   const code = await lease.save(at(offset)).then(
@@ -90,18 +96,26 @@ describe('a name that changes hands', () => {
     const first = await store.take('n');
     let taken: PositionLease | undefined;
     interpose('rename', async () => {
+      const restore = leaveTemporaries();
       taken = await store.take('n');
+      restore();
     });
     expect([await isKept(first, 12), taken?.bookmark]).toEqual([false, undefined]);
+    // Nor where the bytes are gone before they are in their place.
+    const { rename } = fs.promises;
+    replace('rename', async (from, to) => {
+      fs.rmSync(String(from));
+      await store.take('n');
+      await rename(from, to);
+    });
+    expect(taken && (await isKept(taken, 13))).toBe(false);
   });
 
   test('is not had by whoever comes with an epoch that is over', async () => {
-    await store.take('n');
+    await (await store.take('n')).save(at(5));
     let newest: PositionLease | undefined;
-    const { rm } = fs.promises;
     interpose('link', async () => {
-      // As if what is linked were written only after what was left had been removed.
-      const restore = replace('rm', async (path, options) => void (String(path).endsWith('.tmp') || (await rm(path, options))));
+      const restore = leaveTemporaries();
       // The second of them removes the file of the first, so that its epoch seems to be free.
       await store.take('n');
       newest = await store.take('n');
@@ -109,6 +123,8 @@ describe('a name that changes hands', () => {
       restore();
     });
     const late = await store.take('n');
+    // What it saw first is not there any more, and counts all the same.
+    expect(late.bookmark).toBe(at(5));
     expect([await isKept(late, 25), newest && (await isKept(newest, 26)), await store.position('n')]).toEqual([false, true, at(26)]);
     expect([(await store.take('n')).bookmark, filesOf('n')]).toEqual([at(26), ['4.position']]);
   });
@@ -242,6 +258,9 @@ describe('a name that is begun anew', () => {
     await expect(store.reset('n')).rejects.toThrow('killed');
     expect(filesOf('n').filter((file) => file.endsWith('.position'))).toEqual(['1.position', '2.position']);
     expect(await store.position('n')).toBeUndefined();
+    // What is over may be damaged, too.
+    writeFileSync(join(directory, 'n/1.position'), '');
+    expect(await store.position('n')).toBeUndefined();
   });
 
   test('is begun anew for one who was about to take it, too', async () => {
@@ -253,8 +272,10 @@ describe('a name that is begun anew', () => {
   test('is so although somebody else takes it meanwhile, as often as that happens', async () => {
     await (await store.take('n')).save(at(70));
     interpose('link', async () => {
+      const restore = leaveTemporaries();
       await store.take('n');
       await (await store.take('n')).save(at(80));
+      restore();
     });
     await store.reset('n');
     expect([await store.position('n'), filesOf('n')]).toEqual([undefined, ['4.position']]);

@@ -318,7 +318,7 @@ describe('a writer’s Web stream', () => {
       },
     });
     const piped = source.pipeThrough(counted).pipeTo(writer.writable);
-    await vi.waitUntil(() => !writer.hasRoom);
+    await vi.waitUntil(() => !writer.hasRoom, { timeout: 60_000 });
     await settleMicrotasks();
     // Nothing is answered, so nothing more is taken.
     const takenFirst = taken;

@@ -5,7 +5,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { LogError } from '../../core/errors.ts';
 
 const POSITION = /^(\d{1,15})\.position$/;
@@ -31,9 +31,8 @@ export function isBookmark(text: string): boolean {
   return BOOKMARK.test(text);
 }
 
-/** `one`, unless `other` is further: begun anew later, or at a higher offset of the same log. */
+/** `one`, unless `other` is further: at a higher offset of the same log. Neither is from before the other's name was begun anew. */
 export function further(one: Kept, other: Kept): Kept {
-  if (one.since !== other.since) return one.since > other.since ? one : other;
   if (other.bookmark === undefined) return one;
   if (one.bookmark === undefined) return other;
   const [log, offset] = one.bookmark.split('@');
@@ -102,6 +101,7 @@ export class PositionFiles {
   async furthest(epochs: readonly number[]): Promise<Kept | undefined> {
     let found: Kept | undefined;
     for (const epoch of epochs.toReversed()) {
+      // What was before it was begun anew is over, and may be damaged.
       if (found !== undefined && epoch < found.since) break;
       const kept = await this.#read(epoch);
       if (kept !== undefined) found = found === undefined ? kept : further(found, kept);
@@ -186,9 +186,10 @@ export class PositionFiles {
     const [, since, what = ''] = LINE.exec(text) ?? [];
     const isWhole = since !== undefined && Number(since) <= epoch && (what === '-' || what === 'removed' || isBookmark(what));
     if (isWhole) return { since: Number(since), bookmark: isBookmark(what) ? what : undefined, isRemoved: what === 'removed' };
+    const name = decodeURIComponent(basename(this.#folder));
     const sentence =
-      `${path} holds no position of a consumer: it was changed, cut or damaged. Put back a copy of it, or reset the name (fileStore(directory).reset(name), ` +
-      'with a bookmark of where to go on), and what was kept before is forgotten';
+      `${path} holds no position of a consumer: it was changed, cut or damaged. Put back a copy of it, or forget what was kept, and say where to go on: ` +
+      `loglog consumer reset ${name} --store ${this.#store}, with --to <bookmark>, or fileStore(directory).reset(name, bookmark)`;
     throw new LogError('DAMAGE', sentence);
   }
 }
