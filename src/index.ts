@@ -2,6 +2,7 @@
 
 export { AbortedError } from './client/aborts.ts';
 export { LogClient } from './client/client.ts';
+export { typedLog } from './client/codec.ts';
 export { Consumer } from './client/consumers/consumer.ts';
 export { fileStore } from './client/consumers/fileStore.node.ts';
 // Types alone: the client's entry loads WebSockets, which a log without others does not need.

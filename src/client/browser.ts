@@ -20,6 +20,8 @@ export type { ClusterView, Hello, Member } from '../protocol/greeting.ts';
 export { AbortedError } from './aborts.ts';
 export type { Payload } from './append/payload.ts';
 export { LogClient } from './client.ts';
+export type { Codec, CodecName, TypedEntry, TypedLog, TypedReading } from './codec.ts';
+export { typedLog } from './codec.ts';
 export { Consumer } from './consumers/consumer.ts';
 export type { PositionLease, PositionStore } from './consumers/store.ts';
 export type { AppendLoad, ClientEvent, ClientStats, Counters, NodeSeen, OnEvent } from './events.ts';
