@@ -84,7 +84,7 @@ async function makeClient(folder) {
 }
 
 async function makeServer(folder) {
-  const { description, engines, bin, dependencies } = manifest;
+  const { description, engines, os, bin, dependencies } = manifest;
   const input = {
     index: built('index.d.ts'),
     client: built('client/index.d.ts'),
@@ -106,6 +106,7 @@ async function makeServer(folder) {
     name: manifest.name,
     description,
     engines,
+    os,
     bin,
     exports: {
       '.': entry('./types/index.d.ts', './dist/src/index.js'),

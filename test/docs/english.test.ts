@@ -65,12 +65,13 @@ const filesOf = (folder: string, end: string): string[] =>
 const read = (path: string): string => readFileSync(new URL(path, ROOT), 'utf8');
 
 describe('the English', () => {
-  test.each([...['README.md', 'ARCHITECTURE.md', 'CHANGELOG.md'], ...filesOf('docs/', '.md'), ...filesOf('packages/', 'README.md')])(
-    'of %s',
-    (path) => {
-      expect(faultsOf(proseOf(read(path)))).toEqual([]);
-    },
-  );
+  test.each([
+    ...['README.md', 'ARCHITECTURE.md', 'CHANGELOG.md', 'CONTRIBUTING.md'],
+    ...filesOf('docs/', '.md'),
+    ...filesOf('packages/', 'README.md'),
+  ])('of %s', (path) => {
+    expect(faultsOf(proseOf(read(path)))).toEqual([]);
+  });
 
   test('of errors, help and logs', () => {
     const faults = filesOf('src/', '.ts').flatMap((path) => {
