@@ -36,8 +36,9 @@ export class Actions {
         ? `${goes} would go, for good: the log would go from offset ${start} to ${end}`
         : `the log goes from offset ${start} to ${end} now`;
     });
-    this.#onSubmit(this.#transfer, async (client) => {
-      const { leader, term } = await client.transfer({ to: Number(this.#transferTo.value) });
+    this.#onSubmit(this.#transfer, async (client, isDryRun) => {
+      const { from, leader, term } = await client.transfer({ to: Number(this.#transferTo.value), dryRun: isDryRun });
+      if (isDryRun) return `node ${leader} would lead, in place of node ${from}; appends wait meanwhile, and none is lost`;
       return leader === null ? 'the office was given up; an election follows' : `node ${leader} leads in term ${term}`;
     });
   }

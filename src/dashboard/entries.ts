@@ -6,6 +6,9 @@ import { beginningOf, MAX_ROWS } from './beginning.ts';
 import { byId, row, say } from './dom.ts';
 import { MAX_SHOWN_BYTES, type PayloadView, payloadText, timeText } from './texts.ts';
 
+/** As often as an eye can follow; each time all rows are made anew. */
+const DRAW_MS = 200;
+
 export class Entries {
   readonly #client: () => Promise<LogClient>;
   readonly #table = byId('entries', HTMLTableElement);
@@ -14,7 +17,7 @@ export class Entries {
   readonly #tailButton = byId('tail', HTMLButtonElement);
   readonly #from = byId('from', HTMLInputElement);
   #over = new AbortController();
-  /** The entries shown, or to be shown with the next frame, the oldest first; of payloads their beginnings. */
+  /** The entries shown, or to be shown next, the oldest first; of payloads their beginnings. */
   #kept: { readonly entry: Entry; readonly bytes: number }[] = [];
   #isDrawn = true;
   #isTail = false;
@@ -80,11 +83,11 @@ export class Entries {
     this.#draw();
   }
 
-  /** Once for all that came since the last frame; not at all while nobody looks. */
+  /** Once for all that comes in a while: however fast entries come, no more is drawn. */
   #draw(): void {
     if (!this.#isDrawn) return;
     this.#isDrawn = false;
-    requestAnimationFrame(() => {
+    setTimeout(() => {
       this.#isDrawn = true;
       const view = this.#view.value as PayloadView;
       const shown = this.#isTail ? this.#kept.toReversed() : this.#kept;
@@ -92,6 +95,6 @@ export class Entries {
         row([String(offset), timeText(timeMs), payloadText(payload, view, bytes)]),
       );
       this.#table.replaceChildren(row(['Offset', 'Time', 'Payload'], 'th'), ...rows);
-    });
+    }, DRAW_MS);
   }
 }

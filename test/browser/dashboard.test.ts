@@ -114,10 +114,17 @@ describe.runIf(CHROMIUM !== undefined)('in Chromium', () => {
     await page.click('#tail');
     await log.append('it comes live');
     await sees('#entries', /it comes live/);
+    // However much comes, no more than the newest is kept.
+    for (let i = 0; i < 10; i += 1) await log.appendBatch(Array.from({ length: 500 }, (_, n) => `fast ${i * 500 + n}`));
+    await sees('#entries', /fast 4999/);
+    expect(await page.locator('#entries tr').count()).toBe(201);
     expect(await page.locator('#entries img').count()).toBe(0);
     await page.fill('#trim-to', String((await log.end()).end));
     await page.click('#trim [name=dry]');
     await sees('#trim output', /would go, for good/);
+    await page.selectOption('#transfer-to', String(follower));
+    await page.click('#transfer [name=dry]');
+    await sees('#transfer output', new RegExp(`^node ${follower} would lead, in place of node`));
     expect(await text('#trim code')).toMatch(/^loglog trim --to \d+ --url ws:/);
     await log.close();
   });
