@@ -39,7 +39,7 @@ import type { ConnectionHandlers, LogEnd } from './nodes/connection.ts';
 import { Connections, seen } from './nodes/connections.ts';
 import { type LeaderHandlers, LeaderSearch } from './nodes/leaderSearch.ts';
 import { type EndQuestion, ReadNodes } from './nodes/readNodes.ts';
-import type { Platform } from './nodes/transport.ts';
+import type { Platform, Tracing } from './nodes/transport.ts';
 import {
   APPEND_OPTIONS,
   CLOSE_OPTIONS,
@@ -103,6 +103,7 @@ const INSPECT = Symbol.for('nodejs.util.inspect.custom');
 /** A client of one log. Made by `connect`; safe to share by any number of concurrent callers. */
 export class LogClient {
   readonly #settings: Settings;
+  readonly #tracing: Tracing | undefined;
   readonly #workspace: Workspace;
   readonly #watch: Watch;
   readonly #appender: Appender;
@@ -118,9 +119,10 @@ export class LogClient {
   #patience: ClosePatience | undefined;
 
   /** @internal */
-  protected constructor({ platform: { open, listeners }, urls, settings, workspace }: ClientParts) {
+  protected constructor({ platform: { open, listeners, tracing }, urls, settings, workspace }: ClientParts) {
     const watch = new Watch(settings.onEvent === undefined ? listeners : [settings.onEvent, ...listeners]);
     this.#settings = settings;
+    this.#tracing = tracing;
     this.#workspace = workspace;
     this.#watch = watch;
     const handlers: ConnectionHandlers = {
@@ -259,6 +261,11 @@ export class LogClient {
    * RangeError for arguments that cannot be meant.
    */
   append(payload: Payload, options?: AppendOptions): Promise<Receipt> {
+    if (this.#tracing?.isOn !== true) return this.#append(payload, options);
+    return this.#tracing.append({ clusterId: this.clusterId, entryCount: 1 }, () => this.#append(payload, options));
+  }
+
+  #append(payload: Payload, options: AppendOptions | undefined): Promise<Receipt> {
     if (options === undefined && this.#over === undefined) {
       if (payload instanceof Uint8Array) return this.#appender.append(payload);
       if (typeof payload === 'string') return this.#appender.append(payloadOf(payload));
@@ -276,6 +283,12 @@ export class LogClient {
    * have `hello.maxBatchBytes`. Rejects like {@link append}.
    */
   appendBatch(payloads: Iterable<Payload>, options?: AppendOptions): Promise<BatchReceipt> {
+    if (this.#tracing?.isOn !== true) return this.#appendBatch(payloads, options);
+    const entryCount = Array.isArray(payloads) ? payloads.length : undefined;
+    return this.#tracing.append({ clusterId: this.clusterId, entryCount }, () => this.#appendBatch(payloads, options));
+  }
+
+  #appendBatch(payloads: Iterable<Payload>, options: AppendOptions | undefined): Promise<BatchReceipt> {
     return new Promise((resolveBatch, reject) => {
       const list = payloadsOf(payloads);
       batchBytesOf(list, this.#limits());

@@ -2,7 +2,7 @@
 
 import { AbortedError } from '../client/aborts.ts';
 import { LogClient } from '../client/client.ts';
-import { NODE_LISTENERS } from '../client/nodes/diagnostics.node.ts';
+import { NODE_LISTENERS, NODE_TRACING } from '../client/nodes/diagnostics.node.ts';
 import type { OpenTransport, Platform } from '../client/nodes/transport.ts';
 import type { CloseOptions } from '../client/options.ts';
 import { type ClientParts, clientParts } from '../client/parts.ts';
@@ -137,7 +137,7 @@ function addressOf({ config }: OpenPlan, { directory }: Engine): string {
 
 /** Its own node is reached by the pipe, whatever it is called; other nodes, one of which may lead, by WebSocket. */
 async function platformOf(door: EmbeddedDoor, engine: Engine, ownUrl: string, hasTls: boolean): Promise<Platform> {
-  if (engine.isAlone && !hasTls) return { open: door.open, listeners: NODE_LISTENERS };
+  if (engine.isAlone && !hasTls) return { open: door.open, listeners: NODE_LISTENERS, tracing: NODE_TRACING };
   const { NODE } = await import('../client/nodes/transport.node.ts');
   const besideThePipe = (open: OpenTransport): OpenTransport => {
     if (engine.isAlone) return door.open;

@@ -2,7 +2,7 @@
 
 import WebSocket, { type RawData } from 'ws';
 import { SUBPROTOCOL } from '../../protocol/client.ts';
-import { NODE_LISTENERS } from './diagnostics.node.ts';
+import { NODE_LISTENERS, NODE_TRACING } from './diagnostics.node.ts';
 import { nodeTls, secureFetches } from './fetch.node.ts';
 import type { TlsSource } from './tls.ts';
 import type { OpenTransport, Platform, Transport, TransportEvents } from './transport.ts';
@@ -112,4 +112,5 @@ export const NODE = {
   open: opening(),
   secure: (tls) => ({ open: opening(tls), ...secureFetches(tls) }),
   listeners: NODE_LISTENERS,
+  tracing: NODE_TRACING,
 } satisfies Platform;

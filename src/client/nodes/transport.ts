@@ -30,6 +30,21 @@ export interface Transport {
   terminate(): void;
 }
 
+/** An append, as those who trace it are told: one object from its start to its end. */
+export interface TracedAppend {
+  readonly clusterId: string;
+  /** Entries that are appended together; undefined for a batch that tells when it is iterated only. */
+  readonly entryCount: number | undefined;
+}
+
+/** Who traces appends, where the platform has that. */
+export interface Tracing {
+  /** Whether anybody does, now. */
+  readonly isOn: boolean;
+  /** Tells the start and the end of `work`, and returns what it does. */
+  append<T>(about: TracedAppend, work: () => Promise<T>): Promise<T>;
+}
+
 /** What the client needs of its surroundings: Node's, or a browser's. */
 export interface Platform {
   readonly open: OpenTransport;
@@ -37,6 +52,7 @@ export interface Platform {
   readonly secure?: (tls: TlsSource) => Secured;
   /** Told every event of every client of this process. */
   readonly listeners: readonly OnEvent[];
+  readonly tracing?: Tracing;
 }
 
 /** The ways to nodes with certificates of the program's own. */
