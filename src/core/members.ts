@@ -4,8 +4,8 @@
 import { NO_INSTANCE } from './ids.ts';
 import { MAX_CLUSTER_NODES, MAX_CONFIGURATION_BYTES, MAX_NODE_ID } from './limits.ts';
 
-/** A voter counts for majorities; a learner is fed, and never counts. */
-export type MemberRole = 'voter' | 'learner';
+/** A voter counts for majorities. The others are fed, and do not count: a learner becomes a voter when it has all that is committed, a reader stays what it is. */
+export type MemberRole = 'voter' | 'learner' | 'reader';
 
 /** One node of a configuration. */
 export interface Member {
@@ -91,8 +91,8 @@ export function isSameConfiguration(one: Configuration, other: Configuration): b
 }
 
 /**
- * Why `next` may not follow `before`, a configuration; undefined: it may. One node changes, and only in one way: it comes, as a learner; it goes; it gets another
- * role, or another address; or it is a learner with another data directory, which is how a lost disk is replaced. So there is one voter more or less, at most, and
+ * Why `next` may not follow `before`, a configuration; undefined: it may. One node changes, and only in one way: it comes, not as a voter; it goes; it gets another
+ * role, or another address; or it does not count, with another data directory, which is how a lost disk is replaced. So there is one voter more or less, at most, and
  * any majority of the one has a node in common with any majority of the other (dissertation, 4.1).
  */
 export function faultOfStep(before: Configuration, next: Configuration, removed: readonly Directory[] = []): string | undefined {
@@ -107,7 +107,7 @@ export function faultOfStep(before: Configuration, next: Configuration, removed:
   const is = memberOf(next, id);
   if (is === undefined) return undefined;
   if (hasDirectory(removed, is)) return `node ${id} with instance ${is.instance} was removed, for good: start it with an empty directory`;
-  if (was === undefined || was.instance !== is.instance) return is.role === 'learner' ? undefined : `node ${id} must be a learner first`;
+  if (was === undefined || was.instance !== is.instance) return is.role !== 'voter' ? undefined : `node ${id} must be a learner first`;
   const isRoleNew = was.role !== is.role;
   const isAddressNew = !isSameMember({ ...was, role: is.role }, is);
   return isRoleNew && isAddressNew ? `node ${id} changes its role or its address, not both` : undefined;

@@ -2,7 +2,7 @@
 // removed: of logs of level 2, which no log of users has yet. docs/FORMAT.md, "Configuration".
 //
 //   configuration   0 u32 members │ 4 u32 zero │ 8 members, ids ascend
-//   member          0 u8 id │ 1 u8 role: 1 voter, 2 learner │ 2 u16 port for clients │ 4 u16 port for nodes │ 6 u16 bytes of the host │ 8 8 bytes instance │ 16 host
+//   member          0 u8 id │ 1 u8 role: 1 voter, 2 learner, 3 reader │ 2 u16 port for clients │ 4 u16 port for nodes │ 6 u16 bytes of the host │ 8 8 bytes instance │ 16 host
 //   removed         directories of 16 bytes: 0 u8 id │ 1 7 zeros │ 8 8 bytes instance
 
 import { viewOf } from '../core/bytes.ts';
@@ -23,7 +23,8 @@ import {
   removedAfter,
 } from '../core/members.ts';
 
-const ROLES: Readonly<Record<MemberRole, number>> = { voter: 1, learner: 2 };
+const ROLES: Readonly<Record<MemberRole, number>> = { voter: 1, learner: 2, reader: 3 };
+const ROLE_OF: Readonly<Record<number, MemberRole>> = { 1: 'voter', 2: 'learner', 3: 'reader' };
 /** Bytes of each directory that was removed. */
 export const DIRECTORY_BYTES = 16;
 
@@ -50,13 +51,13 @@ export function configurationPayload(members: Configuration): Uint8Array {
 function readMember(view: DataView, at: number, most: number): Member | undefined {
   if (most < MEMBER_BYTES) return undefined;
   const hostBytes = view.getUint16(at + 6, true);
-  const role = view.getUint8(at + 1);
-  if (hostBytes > most - MEMBER_BYTES || (role !== ROLES.voter && role !== ROLES.learner)) return undefined;
+  const role = ROLE_OF[view.getUint8(at + 1)];
+  if (hostBytes > most - MEMBER_BYTES || role === undefined) return undefined;
   const host = new Uint8Array(view.buffer, view.byteOffset + at + MEMBER_BYTES, hostBytes).slice();
   return {
     id: view.getUint8(at),
     instance: readInstance(view, at + 8),
-    role: role === ROLES.voter ? 'voter' : 'learner',
+    role,
     host: String.fromCharCode(...host),
     port: view.getUint16(at + 2, true),
     peerPort: view.getUint16(at + 4, true),

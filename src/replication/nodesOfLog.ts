@@ -3,6 +3,7 @@
 
 import { stateCapacityBytes } from '../core/capacities.ts';
 import { MEMBERS_LEVEL } from '../core/levels.ts';
+import { changedBy, type MemberChange } from '../core/memberChanges.ts';
 import { type Configuration, faultOfConfiguration, hasDirectory, type Member } from '../core/members.ts';
 import type { Peer } from '../core/peers.ts';
 import { stateBytes } from '../format/controlEntries.ts';
@@ -19,7 +20,7 @@ const ENTRY_BYTES = 12;
 
 /** `1, 2 and 3 (learner)`, for sentences. */
 export function describeNodes(members: Configuration): string {
-  const names = members.map(({ id, role }) => (role === 'learner' ? `${id} (learner)` : `${id}`));
+  const names = members.map(({ id, role }) => (role === 'voter' ? `${id}` : `${id} (${role})`));
   return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
 }
 
@@ -54,7 +55,8 @@ export class NodesOfLog {
   get isSole(): boolean {
     const { members, settings } = this.#raft;
     if (this.#fold.level < MEMBERS_LEVEL) return settings.nodes.length === 1;
-    return members.isAlone && members.latest !== undefined && members.isSettled;
+    // Where others may join, this thread goes on to hear what is durable.
+    return this.#peers.length === 0 && members.isAlone && members.latest !== undefined && members.isSettled;
   }
 
   /** Whether this node leads a log that says which nodes it has, and {@link next} was not asked for a while. */
@@ -63,6 +65,18 @@ export class NodesOfLog {
     if (leadership === undefined || nowMs < this.#lookAtMs || this.#fold.level < MEMBERS_LEVEL) return false;
     this.#lookAtMs = nowMs + settings.heartbeatMs;
     return !leadership.changes.isUnderWay;
+  }
+
+  /** Begins a change that somebody asked for. Returns why that cannot be, or not now; undefined: it is begun, and decided when it is committed. */
+  begin(change: MemberChange): string | undefined {
+    const { latest } = this.#raft.members;
+    if (this.#raft.leadership === undefined) return 'this node does not lead: ask the leader';
+    if (latest === undefined) return 'the log does not say which nodes it has yet: try again';
+    const next = changedBy(latest.members, change);
+    if (typeof next === 'string') return next;
+    return this.#hasRoomFor(next)
+      ? this.#raft.configure(next)
+      : 'the state of the log has no room for that set: remove tokens, or run larger segments';
   }
 
   /** The set that comes next; undefined: it is what it should be, or cannot be that yet. */
@@ -89,7 +103,8 @@ export class NodesOfLog {
     for (const member of members) {
       const instance = member.id === settings.id ? settings.instance : known.instanceOf(member.id);
       if (instance === undefined || instance === member.instance) continue;
-      const replaced: Member = { ...member, instance, role: 'learner' };
+      // Who was only fed goes on to be.
+      const replaced: Member = { ...member, instance, role: member.role === 'reader' ? 'reader' : 'learner' };
       if (hasDirectory(known.removed, replaced)) continue;
       const next = members.map((each) => (each === member ? replaced : each));
       if (faultOfConfiguration(next) === undefined) return next;

@@ -6,6 +6,7 @@ import { unreachable } from '../core/assert.ts';
 import { toHex, viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
 import { doesCount, type EntryTerm, NO_INSTANCE } from '../core/ids.ts';
+import type { MemberChange } from '../core/memberChanges.ts';
 import type { Peer } from '../core/peers.ts';
 import { type AccessChange, accessPayload, readAccess } from '../format/access.ts';
 import { configurationPayload } from '../format/configuration.ts';
@@ -371,6 +372,15 @@ export class Replica {
     this.#turn(() => this.raft.readIndex(id));
   }
 
+  /** Changes the set of nodes that the log says. Returns why that cannot be, or not now; undefined: it is begun, and decided when it is committed. */
+  changeNodes(change: MemberChange): string | undefined {
+    let fault: string | undefined;
+    this.#turn(() => {
+      fault = this.#nodes.begin(change);
+    });
+    return fault;
+  }
+
   /** Within a turn there is no need for another one. */
   #maybeTurn(input: () => void): void {
     if (this.#isInTurn) input();
@@ -615,7 +625,8 @@ export class Replica {
   #noteGeneration(): void {
     const memory = this.#memory;
     if (this.#isGenerationKnown) return;
-    const id = memory.generationId;
+    // One that began anew says nothing before its first entry, whatever it said before.
+    const id = this.#tail.fold.level === 0 ? NO_INSTANCE : memory.generationId;
     if (id !== this.#generation) {
       this.#generation = id;
       this.#generationEnd = memory.tail;

@@ -31,7 +31,7 @@ describe('configuration entry', () => {
     ['ids that do not ascend', 8, 32],
     ['an id above 32', 32, 33],
     ['no voter', 9, 2],
-    ['a role that is none', 33, 3],
+    ['a role that is none', 33, 4],
     ['a host that goes past its end', 38, 1],
     ['a host with a byte that none has', 24, 0x20],
     ['a host with a byte that is no ASCII', 24, 0xe4],
@@ -39,6 +39,15 @@ describe('configuration entry', () => {
     const bytes = GOLDEN.slice();
     bytes[at] = byte;
     expect(decoded(bytes)).toBeUndefined();
+  });
+
+  it('has a reader as a role of its own', () => {
+    const [first, second] = TWO;
+    if (first === undefined || second === undefined) throw new Error('there are two');
+    const bytes = GOLDEN.slice();
+    bytes[33] = 3;
+    expect(decoded(bytes)).toEqual([first, { ...second, role: 'reader' }]);
+    expect(hexOf(configurationPayload([first, { ...second, role: 'reader' }]))).toBe(hexOf(bytes));
   });
 
   it('without an instance it is none, and cut anywhere neither', () => {

@@ -133,7 +133,7 @@ describe('state entry', () => {
 
   it.each([
     ['of a level that has no nodes', 56, 1],
-    ['a member without a role', 101, 3],
+    ['a member without a role', 101, 4],
     ['no members', 92, 0],
     ['a removed directory of no node', 125, 0],
     ['a removed directory cut short', 121, 15],

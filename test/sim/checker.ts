@@ -11,7 +11,7 @@ import {
 } from '../../assembly/layout.ts';
 import { viewOf } from '../../src/core/bytes.ts';
 import { doesCount } from '../../src/core/ids.ts';
-import { type Configuration, isSameConfiguration, votersOf } from '../../src/core/members.ts';
+import { type Configuration, hasDirectory, isSameConfiguration, votersOf } from '../../src/core/members.ts';
 import { positionOf } from '../../src/core/position.ts';
 import { readConfiguration } from '../../src/format/configuration.ts';
 import { readState, readTime } from '../../src/format/controlEntries.ts';
@@ -548,6 +548,26 @@ export class Checker {
       lost,
       [...this.#shadows.values()].filter(({ node }) => node.list.includes(node.id) && node.id <= node.world.nodes.length),
     );
+  }
+
+  instanceOf(id: NodeId): string {
+    return this.#of(id).instance;
+  }
+
+  /** Whether the disk that a node has is in a set that the log of a node of `members` says, and is not surely past: then it may count. */
+  mayBeIn(id: NodeId, members: Configuration): boolean {
+    const { instance } = this.#of(id);
+    return members.some((member) => {
+      const { instance: own, sets, durable } = this.#of(member.id);
+      const isPast = (i: number): boolean => (sets[i + 1]?.end ?? Number.POSITIVE_INFINITY) <= durable;
+      return member.instance === own && sets.some((set, i) => !isPast(i) && hasDirectory(set.members, { id, instance }));
+    });
+  }
+
+  /** Whether the disk that a node has was in any log's set. */
+  hasBeenIn(id: NodeId): boolean {
+    const { instance } = this.#of(id);
+    return [...this.#shadows.values()].some(({ sets }) => sets.some(({ members }) => hasDirectory(members, { id, instance })));
   }
 
   /** Whether a node counts by every log. */

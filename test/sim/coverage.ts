@@ -46,7 +46,15 @@ export const RARE_UPLOAD_EVENTS = [
   'what a reference brought is cut off',
   'a node leads that lacks what it was referred to',
 ] as const;
-export type UploadEvent = (typeof UPLOAD_EVENTS)[number] | (typeof RARE_UPLOAD_EVENTS)[number];
+/** What becomes of the set of nodes, where the log says one. */
+export const NODE_EVENTS = [
+  'a node is asked to add',
+  'a node is asked to remove',
+  'a node is asked to promote',
+  'a node is asked to demote',
+  'a leader removes itself',
+] as const;
+export type UploadEvent = (typeof UPLOAD_EVENTS)[number] | (typeof RARE_UPLOAD_EVENTS)[number] | (typeof NODE_EVENTS)[number];
 
 /** How often each was. */
 export const coverage: Partial<Record<UploadEvent | UploadWay, number>> = {};

@@ -151,6 +151,7 @@ export class OpenDamagesOfWorld {
 
   /** Whether somebody can give back all that is lost then. */
   #mayLose(node: SimNode, { from, to, isCommitted }: Lost): boolean {
+    if (this.#world.hasSets && !this.#world.checker.isEnoughWithout(node.id)) return false;
     const { nodes, checker } = this.#world;
     const others = nodes.filter((other) => other !== node);
     const voters = others.filter((other) => checker.standingOf(other.id) === 'voter' && !this.#lost.has(other));

@@ -9,5 +9,9 @@ export const REGRESSIONS: readonly Regression[] = [
   { seed: 5, what: 'a founder that lost its no-op, and new nodes that had it: nobody could lead any more' },
   { seed: 165, what: 'the same, where one of the new nodes had come of age' },
   { seed: 17, what: 'a node that a leader had made a member lost its disk, and the founder, which had never known it, took it for new' },
+  {
+    seed: 10238,
+    what: 'a node that counted by a configuration began anew, and said of which generation its log is by the one that it had dropped',
+  },
   { seed: 78, what: 'a founder was elected with the vote of such a node, and lacked what was committed' },
 ];

@@ -17,6 +17,7 @@ import { FullDisks } from './fullDisks.ts';
 import { Hangs } from './hangs.ts';
 import { Nemesis } from './nemesis.ts';
 import { Network } from './network.ts';
+import { NodeChanges } from './nodeChanges.ts';
 import { OldCopies } from './oldCopies.ts';
 import { OpenDamagesOfWorld } from './openDamages.ts';
 import { drawProfile, type Profile } from './profile.ts';
@@ -64,6 +65,7 @@ export class World {
   readonly damages: DamagesOfWorld;
   readonly openDamages: OpenDamagesOfWorld;
   readonly fullDisks: FullDisks;
+  readonly nodeChanges: NodeChanges;
   readonly checker: Checker;
   readonly history: HistoryRecorder;
   readonly operator: Operator;
@@ -107,6 +109,7 @@ export class World {
     this.damages = new DamagesOfWorld(this);
     this.openDamages = new OpenDamagesOfWorld(this);
     this.fullDisks = new FullDisks(this);
+    this.nodeChanges = new NodeChanges(this);
     for (const node of this.allNodes) node.disk.syncMs = syncMs;
     this.operator = new Operator(this, founding);
     this.checker = new Checker(this.allNodes, founding.start);
@@ -134,6 +137,7 @@ export class World {
     this.tokens.start();
     this.damages.start();
     this.fullDisks.start();
+    this.nodeChanges.start();
   }
 
   /** The node that began alone is started again as one of a cluster, and the others join. */

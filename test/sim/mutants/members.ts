@@ -71,7 +71,7 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: MEMBERS,
-        find: "return is.role === 'learner' ? undefined :",
+        find: "return is.role !== 'voter' ? undefined :",
         replace: 'return is.id > 0 ? undefined :',
       },
       { file: CHANGES, find: 'if (members.instanceOf(id) !== instance)', replace: 'if (members.instanceOf(id) === undefined)' },

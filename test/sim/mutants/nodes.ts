@@ -65,7 +65,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
   {
     name: 'lost disk replaced in one entry',
     what: 'a node that lost its disk stays a voter with the next one: the core refuses that, and the node never counts again',
-    patches: [{ file: NODES, find: "instance, role: 'learner' }", replace: 'instance }' }],
+    patches: [{ file: NODES, find: "role: member.role === 'reader' ? 'reader' : 'learner' }", replace: 'role: member.role }' }],
     foundBy: ['convergence', 'progress'],
     from: SETS_FROM,
     withinSeeds: 100,
@@ -73,7 +73,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
   {
     name: 'writers of a set of nodes commit',
     what: 'what the leader alone has on its disk counts as committed, although its set has other nodes',
-    patches: [{ file: NODES, find: 'return members.isAlone &&', replace: 'return' }],
+    patches: [{ file: NODES, find: 'this.#peers.length === 0 && members.isAlone && ', replace: '' }],
     foundBy: ['majority'],
     from: SETS_FROM,
     withinSeeds: 40,

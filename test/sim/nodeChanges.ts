@@ -1,0 +1,99 @@
+// Changes of the set of nodes in a simulated log, as operators ask for them: nodes are demoted and promoted, and removed, also the one that leads; who was removed gets an
+// empty disk and comes back as a learner. At the end all nodes are voters again. Has chance of its own, so that a world without it is what it would be without it.
+
+import type { MemberChange } from '../../src/core/memberChanges.ts';
+import type { Configuration, Member } from '../../src/core/members.ts';
+import type { Replica } from '../../src/replication/replica.ts';
+import { Random } from '../assembly/random.ts';
+import { covers } from './coverage.ts';
+import type { SimNode } from './simNode.ts';
+import type { World } from './world.ts';
+
+export class NodeChanges {
+  readonly #world: World;
+  readonly #random: Random;
+  /** Whether the set changes in this simulation. Not where much of what is on disks is lost, which is shown to do no harm while all nodes keep copies. */
+  readonly isOn: boolean;
+  #isEnding = false;
+  #isOver = false;
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#random = new Random(world.seed ^ 0x5e7_c4a9);
+    const losesMore = world.damages.isOn || world.openDamages.isOn || world.oldCopies.isOn || world.fullDisks.isOn;
+    this.isOn = this.#random.oneIn(2) && world.saysNodes && world.nodes.length > 1 && !losesMore;
+  }
+
+  start(): void {
+    if (this.isOn) this.#plan();
+  }
+
+  /** From now on the set becomes that of all nodes again. */
+  end(): void {
+    this.#isEnding = true;
+  }
+
+  stop(): void {
+    this.#isOver = true;
+  }
+
+  #plan(): void {
+    const { scheduler, profile } = this.#world;
+    scheduler.after((profile.electionTimeoutMs * (100 + this.#random.below(1400))) / 1000, () => {
+      if (this.#isOver) return;
+      this.#look();
+      this.#plan();
+    });
+  }
+
+  #look(): void {
+    const { leader } = this.#world;
+    const process = leader?.process;
+    const members = process?.replica.raft.members.latest?.members;
+    if (process === undefined || members === undefined) return;
+    const change = this.#isEnding ? this.#towardsAll(members) : this.#draw(members);
+    if (change === undefined) return;
+    process.raftThread.post(0, 'change of nodes', () => this.#ask(process.replica, change));
+  }
+
+  #ask(replica: Replica, change: MemberChange): void {
+    const isOwn = change.id === replica.raft.settings.id;
+    if (replica.changeNodes(change) !== undefined) return;
+    covers(`a node is asked to ${change.kind}`);
+    if (isOwn && change.kind === 'remove') covers('a leader removes itself');
+  }
+
+  #draw(members: Configuration): MemberChange | undefined {
+    const draw = this.#random.below(100);
+    const missing = this.#missingFrom(members);
+    if (missing !== undefined && draw < 50) return this.#bringBack(members, missing, this.#random.oneIn(4));
+    const member = members[this.#random.below(members.length)];
+    if (member === undefined) return undefined;
+    if (draw < 70) return { kind: member.role === 'reader' ? 'promote' : 'demote', id: member.id };
+    return members.length > 1 ? { kind: 'remove', id: member.id } : undefined;
+  }
+
+  #towardsAll(members: Configuration): MemberChange | undefined {
+    const missing = this.#missingFrom(members);
+    if (missing !== undefined) return this.#bringBack(members, missing, false);
+    const reader = members.find(({ role }) => role === 'reader');
+    return reader === undefined ? undefined : { kind: 'promote', id: reader.id };
+  }
+
+  #missingFrom(members: Configuration): SimNode | undefined {
+    return this.#world.nodes.find(({ id }) => !members.some((member: Member) => member.id === id));
+  }
+
+  /** A node that was removed comes back with an empty disk: first it gets that, then it is added. */
+  #bringBack(members: Configuration, node: SimNode, isReader: boolean): MemberChange | undefined {
+    const { checker } = this.#world;
+    const instance = checker.instanceOf(node.id);
+    if (instance === '' || node.process === undefined) return undefined;
+    if (checker.mayBeIn(node.id, members)) return undefined;
+    if (checker.hasBeenIn(node.id)) {
+      node.wipe();
+      return undefined;
+    }
+    return { kind: 'add', id: node.id, instance, isReader, host: `node${node.id}`, port: 1, peerPort: 2 };
+  }
+}
