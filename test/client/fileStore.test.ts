@@ -288,6 +288,7 @@ describe('a name that is begun anew', () => {
     expect([await store.remove('n'), await store.list(), await store.remove('n')]).toEqual([true, [], false]);
     expect([await isKept(old, 90), await store.position('n')]).toEqual([false, undefined]);
     const lease = await store.take('n');
+    expect((await store.list()).map(({ name, bookmark }) => [name, bookmark])).toEqual([['n', undefined]]);
     expect([lease.bookmark, await isKept(old, 90), await isKept(lease, 1)]).toEqual([undefined, false, true]);
     expect((await store.list()).map(({ name, bookmark }) => [name, bookmark])).toEqual([['n', at(1)]]);
   });

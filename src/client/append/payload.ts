@@ -16,12 +16,12 @@ export function payloadOf(value: unknown): Uint8Array {
   throw new TypeError(`a payload must be a Uint8Array or a string, not ${describe(value)}`);
 }
 
-/** The payloads of a batch, of which there is at least one. */
-export function payloadsOf(payloads: unknown): Uint8Array[] {
+/** The payloads of a batch, of which there is at least one, each as `take` gives its bytes. */
+export function payloadsOf(payloads: unknown, take: (value: unknown) => Uint8Array = payloadOf): Uint8Array[] {
   if (typeof payloads !== 'object' || payloads === null || payloads instanceof Uint8Array || !(Symbol.iterator in payloads)) {
     throw new TypeError(`a batch must be a list of payloads, not ${describe(payloads)}`);
   }
-  const list = Array.from(payloads as Iterable<unknown>, payloadOf);
+  const list = Array.from(payloads as Iterable<unknown>, (payload) => take(payload));
   if (list.length === 0) throw new TypeError('a batch must hold at least one payload');
   return list;
 }

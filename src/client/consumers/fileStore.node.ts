@@ -102,9 +102,11 @@ class Store implements FileStore {
     for (;;) {
       const epochs = await files.epochs();
       const epoch = (epochs.at(-1) ?? 0) + 1;
-      const first = epochs.length === 0 ? NOTHING : await files.furthest(epochs);
-      // Undefined: others have taken it since.
-      if (first === undefined || !(await files.begin(epoch, first))) continue;
+      const found = epochs.length === 0 ? NOTHING : await files.furthest(epochs);
+      // Others have taken it since.
+      if (found === undefined) continue;
+      const first = { ...found, isRemoved: false };
+      if (!(await files.begin(epoch, first))) continue;
       // From here on nobody before keeps anything. What was kept since the first look counts; where that is gone, what was seen first is no less.
       const kept = further(first, (await files.furthest(epochs)) ?? first);
       // Somebody may have taken it since: then what this one has is a name that it has lost, like any other.

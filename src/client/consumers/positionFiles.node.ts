@@ -40,6 +40,11 @@ export function further(one: Kept, other: Kept): Kept {
   return log === otherLog && Number(otherOffset) > Number(offset) ? other : one;
 }
 
+/** `text` as one word of a shell. */
+function quoted(text: string): string {
+  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
 function isCode(thrown: unknown, code: string): boolean {
   return thrown instanceof Error && 'code' in thrown && thrown.code === code;
 }
@@ -186,10 +191,10 @@ export class PositionFiles {
     const [, since, what = ''] = LINE.exec(text) ?? [];
     const isWhole = since !== undefined && Number(since) <= epoch && (what === '-' || what === 'removed' || isBookmark(what));
     if (isWhole) return { since: Number(since), bookmark: isBookmark(what) ? what : undefined, isRemoved: what === 'removed' };
-    const name = decodeURIComponent(basename(this.#folder));
+    const name = quoted(decodeURIComponent(basename(this.#folder)));
     const sentence =
       `${path} holds no position of a consumer: it was changed, cut or damaged. Put back a copy of it, or forget what was kept, and say where to go on: ` +
-      `loglog consumer reset ${name} --store ${this.#store}, with --to <bookmark>, or fileStore(directory).reset(name, bookmark)`;
+      `loglog consumer reset ${name} --store ${quoted(this.#store)}, with --to <bookmark>, or fileStore(directory).reset(name, bookmark)`;
     throw new LogError('DAMAGE', sentence);
   }
 }

@@ -1,6 +1,6 @@
 // Copies of payloads that wait to be sent: small ones side by side in larger pieces of memory, because making an array for each costs more than all else of a write.
 
-import { type Payload, payloadOf } from '../append/payload.ts';
+import { payloadOf } from '../append/payload.ts';
 
 const PIECE_BYTES = 16 * 1024;
 /** A larger payload has memory of its own: at most an eighth of a piece stays empty. */
@@ -15,7 +15,7 @@ export class Copies {
   #at = 0;
 
   /** The bytes of `payload`, which nobody changes. They stay as long as somebody has them. TypeError for what is no payload. */
-  of(payload: Payload): Uint8Array {
+  of(payload: unknown): Uint8Array {
     if (typeof payload === 'string') return this.#encoded(payload);
     const bytes = payloadOf(payload);
     // One of another realm is copied already. A Buffer's slice would be no copy.

@@ -164,10 +164,10 @@ export class Writer {
       if (this.#isRefused(reject)) return;
       try {
         checkNoOptions(none);
-        const list = payloadsOf(payloads);
+        const list = payloadsOf(payloads, (payload) => this.#copies.of(payload));
         const entryBytes = this.#load.check(batchBytesOf(list, this.#port.limits()));
         const link = new BatchLink(resolve, reject);
-        for (const bytes of list) link.put(this.#copies.of(bytes));
+        for (const bytes of list) link.put(bytes);
         this.#added(entryBytes, this.#push(link), 1);
       } catch (thrown) {
         reject(this.#refusal.endWith(thrown));
