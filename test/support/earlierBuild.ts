@@ -51,3 +51,20 @@ export function earlierBuild(commit: string, directory: string): string | undefi
   run(join(dirname(require.resolve('typescript/package.json')), 'bin/tsc'), ['-p', 'tsconfig.earlier.json']);
   return join(directory, 'dist/src/cli/main.js');
 }
+
+/** What is other in a build that knows no level of the log above 0: which is the newest, and that a new log begins with its state. */
+const WITHOUT_LEVELS = [
+  ['dist/src/core/levels.js', 'LOG_LEVEL = 1;', 'LOG_LEVEL = 0;'],
+  ['dist/src/replication/replica.js', 'if (this.raft.log.end === 0 && this.#tail.fold.level === 0)', 'if (this.raft.log.end < 0)'],
+] as const;
+
+/** The build in `directory`, copied to `to`, as if it knew no level of the log above 0. Returns the path of the command. */
+export function withoutLevels(directory: string, to: string): string {
+  cpSync(directory, to, { recursive: true, verbatimSymlinks: true });
+  for (const [name, find, replace] of WITHOUT_LEVELS) {
+    const before = readFileSync(join(to, name), 'utf8');
+    if (before.split(find).length !== 2) throw new Error(`${name} does not have ${find}, once`);
+    writeFileSync(join(to, name), before.replace(find, replace));
+  }
+  return join(to, 'dist/src/cli/main.js');
+}

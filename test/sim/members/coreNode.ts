@@ -4,6 +4,7 @@
 import { type EntryTerm, NO_TERM, type Standing } from '../../../src/core/ids.ts';
 import { MAX_REMOVED_NODES } from '../../../src/core/limits.ts';
 import { type Configuration, type Directory, removedAfter } from '../../../src/core/members.ts';
+import type { LogDamage } from '../../../src/raft/core.ts';
 import type { Effect } from '../../../src/raft/effects.ts';
 import type { ConfigurationAt, MembershipState } from '../../../src/raft/membership.ts';
 import type { AppendRequest, NodeId, RaftMessage } from '../../../src/raft/messages.ts';
@@ -40,6 +41,8 @@ export class CoreDisk {
   entries: Entry[] = [];
   vote = { currentTerm: 0, votedFor: 0 };
   standing: Standing;
+  /** It lacks what was on it. */
+  damage: LogDamage | undefined;
   bound = 0;
   /** Directories whose removal was committed before `start`. */
   removed: readonly Directory[] = [];
@@ -59,6 +62,22 @@ export class CoreDisk {
   get configurations(): ConfigurationAt[] {
     const head = this.head === undefined ? [] : [{ end: this.start, members: this.head }];
     return [...head, ...this.entries.flatMap(({ end, members }) => (members === undefined ? [] : [{ end, members }]))];
+  }
+
+  /**
+   * All entries but the first `count` are gone. As `returned` it is an old copy, which has forgotten its votes, too, and was found out; as `damaged` it knows what it
+   * lacks, and is what it was once it has that, unless its end is `unknown`.
+   */
+  lose(count: number, standing: 'returned' | 'damaged', isUnknownEnd: boolean): void {
+    const { bound } = this;
+    this.entries = this.entries.slice(0, count);
+    this.standing = standing;
+    if (standing === 'damaged') {
+      this.damage = { bound, before: isUnknownEnd ? undefined : 'voter', isMending: false };
+      return;
+    }
+    this.bound = Math.min(bound, this.end);
+    this.vote = { currentTerm: this.entries.at(-1)?.term ?? this.before.term, votedFor: 0 };
   }
 
   /** What a core is told at its start. */
@@ -88,6 +107,7 @@ export interface CoreWorld {
 }
 
 export const ELECTION_MS = 1_000;
+export const HEARTBEAT_MS = 100;
 
 /** What the shell does late, until it is let go. */
 export type Held = 'flush' | 'order' | 'truncate';
@@ -148,14 +168,15 @@ export class CoreNode {
       instance: disk.instance,
       nodes: this.ids,
       electionTimeoutMs: ELECTION_MS,
-      heartbeatMs: 100,
+      heartbeatMs: HEARTBEAT_MS,
       diskTimeoutMs: 2_000,
       windowBytes: 600,
       maxAppendBytes: 250,
       random: () => this.#world.random(),
     };
     const commit = Math.min(disk.bound, this.end);
-    const raft = new Raft(settings, { ...disk.vote, standing: disk.standing, commit, log, membership: disk.membership });
+    const { standing, damage, membership } = disk;
+    const raft = new Raft(settings, { ...disk.vote, standing, commit, log, membership, damage });
     raft.advanceTo(this.#world.nowMs);
     return raft;
   }
@@ -229,6 +250,8 @@ export class CoreNode {
       }
       case 'saveStanding':
         disk.standing = effect.standing;
+        // What was left is given up, or it has everything again.
+        disk.damage = undefined;
         break;
       case 'send':
         this.#world.post({ from: this.id, to: effect.to, message: effect.message, entries: [] });

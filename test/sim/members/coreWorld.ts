@@ -1,13 +1,15 @@
 // Nodes that are cores alone, what is on its way between them, and what must hold after every turn of any of them: one leader a term over all sets of nodes, one
 // committed entry at an offset, each on the disks of a majority, and sets that follow one another without disjoint majorities.
 
+import { doesCount } from '../../../src/core/ids.ts';
 import { MAX_REMOVED_NODES } from '../../../src/core/limits.ts';
 import { type Configuration, type Directory, hasDirectory, majorityOf, removedAfter, votersOf } from '../../../src/core/members.ts';
-import type { NodeId } from '../../../src/raft/messages.ts';
+import type { NodeId, RaftMessage } from '../../../src/raft/messages.ts';
 import type { Raft } from '../../../src/raft/raft.ts';
 import type { Random } from '../../assembly/random.ts';
 import { promise } from '../violation.ts';
 import { CoreDisk, CoreNode, type CoreWorld, type Entry, type Envelope, instanceOf } from './coreNode.ts';
+import { CoreWatch } from './coreWatch.ts';
 
 /** More is on its way than matters: old messages. */
 const MOST_MESSAGES = 300;
@@ -34,6 +36,7 @@ export class World implements CoreWorld {
   readonly founders: readonly NodeId[];
   /** Entries that say a set, and were looked at when their leader wrote them. */
   readonly #seen = new Set<string>();
+  readonly #watch = new CoreWatch(this);
   #ids = 0;
   #disks = 0;
   #watches = false;
@@ -89,16 +92,20 @@ export class World implements CoreWorld {
 
   post(envelope: Envelope): void {
     promise(envelope.to > 0, 'soundness', () => 'a message has an addressee');
+    if (this.#watches) this.#watch.posted(envelope);
     if (this.bag.length > MOST_MESSAGES) this.bag.splice(0, MOST_MESSAGES / 2);
     this.bag.push(envelope);
   }
 
   hand(envelope: Envelope): void {
-    if (this.#isCut(envelope.from, envelope.to)) return;
-    this.node(envelope.to)?.turn((raft) => {
-      this.inHand = envelope.entries;
-      raft.step(envelope.from, envelope.message);
-    });
+    const node = this.node(envelope.to);
+    if (node === undefined || !node.isLive || this.#isCut(envelope.from, envelope.to)) return;
+    this.#watch.handing(node, envelope, () =>
+      node.turn((raft) => {
+        this.inHand = envelope.entries;
+        raft.step(envelope.from, envelope.message);
+      }),
+    );
   }
 
   cut(from: NodeId, to: NodeId): void {
@@ -118,13 +125,24 @@ export class World implements CoreWorld {
   connect(here: CoreNode, there: CoreNode): void {
     if (!here.isLive || !there.isLive || this.#isCut(here.id, there.id) || this.#isCut(there.id, here.id)) return;
     const terms = [here.raft.currentTerm, there.raft.currentTerm] as const;
+    let isMade = true;
     for (const [one, other, term] of [
       [here, there, terms[1]],
       [there, here, terms[0]],
     ] as const) {
-      one.turn((raft) => raft.met(other.id, other.disk.instance));
-      one.turn((raft) => raft.greeted(other.id, term, true, false));
+      const { id } = other;
+      const { instance, standing } = other.disk;
+      let isBelieved = false;
+      one.turn((raft) => {
+        isBelieved = raft.doubts(id, term, doesCount(standing), instance) === undefined;
+        if (!isBelieved) return;
+        this.#watch.met(one, other.directory);
+        raft.met(id, instance);
+      });
+      if (isBelieved) one.turn((raft) => raft.greeted(id, term, true, false));
+      isMade &&= isBelieved;
     }
+    if (!isMade) return;
     here.turn((raft) => raft.reconnected(there.id));
     there.turn((raft) => raft.reconnected(here.id));
   }
@@ -132,10 +150,12 @@ export class World implements CoreWorld {
   /** A node's process ends; no connection outlives it, nor what was on it. */
   crash(node: CoreNode): void {
     node.crash();
+    this.#watch.ended(node);
     this.bag = this.bag.filter(({ from, to }) => from !== node.id && to !== node.id);
   }
 
   restart(node: CoreNode, disk = node.disk): void {
+    this.#watch.ended(node);
     node.restart(disk);
     for (const other of this.nodes) if (other !== node) this.connect(node, other);
   }
@@ -151,8 +171,18 @@ export class World implements CoreWorld {
     return this.#isEnough(Math.max(...this.nodes.map(({ disk }) => disk.start)), node.directory);
   }
 
+  /** The same where no leader may know of the loss: also in sets that only a disk has which may come back. */
+  canLoseUnseen(node: CoreNode): boolean {
+    return this.canLose(node) && this.#isEnough(0, node.directory, this.#setsOnDisks);
+  }
+
+  get #setsOnDisks(): (readonly Directory[])[] {
+    const disks = [...this.disks].filter(([key]) => !this.gone.has(key)).map(([, disk]) => disk.configurations.at(-1)?.members);
+    return disks.flatMap((members) => (members === undefined ? [] : [votersOf(members)]));
+  }
+
   /** Whether a majority of every set that may be in force has its disks, and all before `start` on them, without counting `lost`. */
-  #isEnough(start: number, lost?: Directory): boolean {
+  #isEnough(start: number, lost?: Directory, more: readonly (readonly Directory[])[] = []): boolean {
     const isKept = (directory: Directory): boolean => {
       const key = keyOf(directory);
       const disk = this.disks.get(key);
@@ -160,7 +190,7 @@ export class World implements CoreWorld {
       return disk.standing === 'voter' && disk.end >= start;
     };
     const founders = this.nodes.filter(({ id }) => this.founders.includes(id)).map(({ directory }) => directory);
-    const sets: (readonly Directory[])[] = [this.set === undefined ? founders : votersOf(this.set)];
+    const sets = [this.set === undefined ? founders : votersOf(this.set), ...more];
     for (const { raft } of this.nodes) if (raft.members.latest !== undefined) sets.push(votersOf(raft.members.latest.members));
     return sets.every((voters) => voters.filter(isKept).length >= majorityOf(voters.length));
   }
@@ -170,11 +200,41 @@ export class World implements CoreWorld {
     if (this.#isEnough(start)) node.trim(start);
   }
 
-  /** Another disk is in a node from now on; the one that was may come back, unless it is `gone`. */
-  replaceDisk(node: CoreNode, isGone: boolean): void {
+  /** Another disk is in a node from now on; the one that was may come back, unless it is `gone`. With a `term`, it is of a node that counted, elsewhere, in that term. */
+  replaceDisk(node: CoreNode, isGone: boolean, term = 0): void {
     this.crash(node);
     if (isGone) this.gone.add(keyOf(node.directory));
-    this.restart(node, this.newDisk(node.id));
+    const disk = this.newDisk(node.id, term > 0 ? 'voter' : 'stranger');
+    disk.vote = { currentTerm: term, votedFor: 0 };
+    this.restart(node, disk);
+  }
+
+  /** `message` reaches a node from another disk of `other`, which then is what it was again. */
+  askFrom(node: CoreNode, other: CoreNode, message: RaftMessage): void {
+    const directory = { id: other.id, instance: this.newDisk(other.id).instance };
+    node.turn((raft) => {
+      this.#watch.met(node, directory);
+      raft.met(directory.id, directory.instance);
+    });
+    this.hand({ from: other.id, to: node.id, message, entries: [] });
+    this.connect(node, other);
+  }
+
+  /** The disk of a node that is down loses all entries but the first `count`. See {@link CoreDisk.lose}. */
+  loseEntries({ disk }: CoreNode, count: number, standing: 'returned' | 'damaged', isUnknownEnd: boolean): void {
+    this.#watch.losing(disk, disk.entries.slice(count));
+    disk.lose(count, standing, isUnknownEnd);
+  }
+
+  /** Whether the log on a directory's disk ends at `end` or later. */
+  has(directory: Directory, end: number): boolean {
+    return (this.disks.get(keyOf(directory))?.end ?? 0) >= end;
+  }
+
+  /** Whether a directory has lost entries, and a leader cannot know that yet. */
+  isNewlyLost(leader: CoreNode, directory: Directory): boolean {
+    const disk = this.disks.get(keyOf(directory));
+    return disk !== undefined && this.#watch.isNews(leader, disk);
   }
 
   // What must hold.
@@ -183,6 +243,7 @@ export class World implements CoreWorld {
     if (!this.#watches) return;
     const { raft } = node;
     promise(node.fatal === undefined, 'soundness', () => `node ${node.id} stops: ${node.fatal}`);
+    this.#watch.turned(node);
     if (raft.role === 'leader') this.#checkLeader(node);
     promise(raft.commit >= (this.#commits.get(raft) ?? 0), 'committed bytes', () => `the commit of node ${node.id} falls`);
     if (raft.commit > (this.#commits.get(raft) ?? -1)) this.#checkCommitted(node);
@@ -233,7 +294,8 @@ export class World implements CoreWorld {
   #checkMajority(node: CoreNode, entry: Entry): void {
     const { latest, isByIds } = node.raft.members;
     const has = (disk: CoreDisk | undefined): boolean =>
-      disk !== undefined && (disk.start >= entry.end || disk.entries.some(({ id }) => id === entry.id));
+      disk !== undefined &&
+      (disk.start >= entry.end || disk.entries.some(({ id }) => id === entry.id) || this.#watch.isNews(node, disk, entry.id));
     const voters = latest === undefined ? [] : votersOf(latest.members);
     const holders = isByIds
       ? this.founders.filter((id) => has(this.node(id)?.disk)).length
@@ -255,7 +317,7 @@ export class World implements CoreWorld {
       if (members === undefined) continue;
       promise(isBeforeCommitted, 'sets of nodes', () => `the log of node ${node.id} has two sets that are not committed, the second ${id}`);
       if (before !== undefined) this.#checkStep(before, members);
-      else if (start === 0) this.#checkFirst(members);
+      else if (start === 0 && !this.#seen.has(id)) this.#checkFirst(node, members);
       if (isOwn) this.#checkOwnTerm(term, id);
       if (before !== undefined && isOwn) this.#checkPromotion(node, before, members);
       this.#seen.add(id);
@@ -290,17 +352,22 @@ export class World implements CoreWorld {
     const known = Math.max(0, ...[...this.committed.values()].filter(({ end }) => end <= leader.raft.commit).map(({ end }) => end));
     for (const voter of votersOf(next)) {
       if (hasDirectory(votersOf(before), voter)) continue;
-      const end = this.disks.get(keyOf(voter))?.end ?? 0;
-      promise(end >= known, 'sets of nodes', () => `${keyOf(voter)} is promoted with ${end} of ${known}`);
+      const disk = this.disks.get(keyOf(voter));
+      const end = disk?.end ?? 0;
+      promise(
+        end >= known || this.isNewlyLost(leader, voter),
+        'sets of nodes',
+        () => `${keyOf(voter)} is promoted with ${end} of ${known}`,
+      );
     }
   }
 
-  #checkFirst(first: Configuration): void {
+  #checkFirst(node: CoreNode, first: Configuration): void {
     const voters = votersOf(first);
     for (const voter of voters) {
       const disk = this.disks.get(keyOf(voter));
       promise(
-        disk?.standing === 'voter' || this.gone.has(keyOf(voter)),
+        disk?.standing === 'voter' || this.gone.has(keyOf(voter)) || (disk !== undefined && this.#watch.isNews(node, disk)),
         'sets of nodes',
         () => `${keyOf(voter)} is a stranger, and listed as voter`,
       );

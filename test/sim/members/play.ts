@@ -1,7 +1,8 @@
 // A schedule of changes of the set of nodes, drawn from a seed, with everything that can happen to nodes meanwhile; and in the end, without faults, the cluster
 // must go on.
 
-import { type Configuration, faultOfStep, type Member, votersOf } from '../../../src/core/members.ts';
+import { MAX_TERM_STEP } from '../../../src/core/limits.ts';
+import { type Configuration, faultOfStep, type Member, majorityOf, votersOf } from '../../../src/core/members.ts';
 import { Random } from '../../assembly/random.ts';
 import { promise, Violation } from '../violation.ts';
 import { type CoreDisk, type CoreNode, ELECTION_MS, type Held } from './coreNode.ts';
@@ -16,6 +17,9 @@ export interface Played {
   readonly terms: number;
   readonly replaced: number;
   readonly returned: number;
+  /** Disks that lost what was on them, and kept their directory. */
+  readonly harmed: number;
+  readonly bombs: number;
 }
 
 const HELD: readonly Held[] = ['flush', 'order', 'truncate'];
@@ -24,19 +28,29 @@ const QUIET_MS = 12_000;
 /** More messages than this without time passing beget one another. */
 const STORM = 20_000;
 
+/** Of so many steps one is a fault of disks and greetings, in seeds that have them. */
+const HARM_ONE_IN = 60;
+
 class Play {
   readonly #random: Random;
+  /** Of what came later than the rest, so that other seeds stay what they were. */
+  readonly #later: Random;
+  readonly #isHarmful: boolean;
   readonly world: World;
   /** Disks that were taken out of a node, and may come back. */
   readonly #shelf: { readonly node: CoreNode; readonly disk: CoreDisk }[] = [];
   replaced = 0;
   returned = 0;
+  harmed = 0;
+  bombs = 0;
 
   /** How often messages go through as they do on a network that works, in percent. */
   readonly #calm: number;
 
-  constructor(random: Random) {
+  constructor(random: Random, seed: number) {
     this.#random = random;
+    this.#later = new Random(seed ^ 0x0dd_d15c);
+    this.#isHarmful = seed % 5 === 1 || seed % 5 === 3;
     this.#calm = random.below(60);
     const founders = 1 + random.below(5);
     this.world = new World(random, founders, 1 + random.below(7 - founders));
@@ -57,6 +71,7 @@ class Play {
   run(steps: number): void {
     for (let i = 0; i < steps; i += 1) {
       this.#step();
+      if (this.#isHarmful && this.#later.oneIn(HARM_ONE_IN)) this.#harm();
       // Most of the time, most of what is sent arrives, and disks catch up.
       if (this.#chance(this.#calm)) this.#deliver(8);
     }
@@ -140,6 +155,63 @@ class Play {
     this.replaced += 1;
   }
 
+  #laterOf<T>(list: readonly T[]): T {
+    const picked = list[this.#later.below(list.length)];
+    if (picked === undefined) throw new Error('there is something to pick from');
+    return picked;
+  }
+
+  #harm(): void {
+    const isBomb = this.#later.oneIn(3);
+    if (isBomb) this.#bomb();
+    else if (this.#later.oneIn(3)) this.#askAgain(this.#laterOf(this.world.nodes));
+    else this.#loseEntries(this.#laterOf(this.world.nodes));
+  }
+
+  /** A node's disk loses the end of its log, and is known to be damaged or an old copy. */
+  #loseEntries(node: CoreNode): void {
+    const { disk } = node;
+    // A set that is about to be written may need it.
+    const isChanging = this.world.leaders.some(({ isOpen }) => !isOpen);
+    if (isChanging || disk.standing !== 'voter' || disk.entries.length === 0 || !this.world.canLoseUnseen(node)) return;
+    if (node.isUp) this.world.crash(node);
+    this.world.loseEntries(node, this.#later.below(disk.entries.length), this.#later.pick('returned', 'damaged'), this.#later.oneIn(2));
+    this.world.restart(node);
+    this.harmed += 1;
+  }
+
+  /** Another disk of the node that has a node's vote, a candidate in the same term, asks for it, too. */
+  #askAgain(node: CoreNode): void {
+    const { votedFor, currentTerm, log, members } = node.raft;
+    const candidate = this.world.node(votedFor);
+    if (!node.isLive || candidate === undefined || candidate === node || members.isByIds) return;
+    const { lastTerm, end } = log;
+    this.world.askFrom(node, candidate, { kind: 'voteRequest', term: currentTerm, isPreVote: false, isTransfer: true, lastTerm, end });
+  }
+
+  /**
+   * So many nodes that would be a majority by their ids come with disks of others, say that they count, and greet with a term that no election leads to; then they
+   * have their own disks again. Only where all know a set: while ids count, so do such disks.
+   */
+  #bomb(): void {
+    const { world } = this;
+    if (world.nodes.some(({ id, isLive, raft }) => !isLive || (raft.members.isByIds && world.founders.includes(id)))) return;
+    // What has no term takes any.
+    if (world.nodes.some(({ raft }) => raft.currentTerm === 0)) return;
+    const victim = this.#laterOf(world.nodes);
+    const ids = votersOf(victim.raft.members.latest?.members ?? []).map(({ id }) => id);
+    const others = world.nodes.filter(({ id }) => id !== victim.id && ids.includes(id)).slice(0, majorityOf(ids.length));
+    if (others.length < majorityOf(ids.length)) return;
+    const term = Math.max(...world.nodes.map(({ raft }) => raft.currentTerm)) + MAX_TERM_STEP + 1 + this.#later.below(9);
+    const own = others.map((node) => ({ node, disk: node.disk }));
+    for (const node of others) world.replaceDisk(node, false, term);
+    for (const { node, disk } of own) {
+      world.crash(node);
+      world.restart(node, disk);
+    }
+    this.bombs += 1;
+  }
+
   /** A disk that was away is put back, as it was. */
   #bringBack(): void {
     const at = this.#random.below(Math.max(1, this.#shelf.length));
@@ -159,16 +231,46 @@ class Play {
 
   /** A leader is asked for some change; what may not be is refused. */
   #change(): void {
-    const leader = this.#pick(this.world.leaders);
+    const { world } = this;
+    const leader = this.#pick(world.leaders);
     const before = leader?.raft.members.latest?.members;
     if (leader === undefined || !this.#isTrimmed(leader)) return;
+    if (before === undefined) this.#wrongFirst(leader);
     const next = before === undefined ? leader.raft.firstConfiguration : this.#nextAfter(before);
-    if (next === undefined) return;
+    // A set that needs a disk which was lost in this moment may be stuck, as after any loss of a majority.
+    if (next === undefined || votersOf(next).some((voter) => world.isNewlyLost(leader, voter))) return;
     leader.turn((raft) => {
       const fault = raft.configure(next);
+      if (fault === undefined) this.#checkReach(leader, next);
       const isFault = before !== undefined && faultOfStep(before, next, raft.members.removed) !== undefined;
       promise(!isFault || fault !== undefined, 'sets of nodes', () => 'a set that may not follow is taken');
     });
+  }
+
+  /** A first set that says of a node what it has not said of itself is refused. */
+  #wrongFirst(leader: CoreNode): void {
+    const { firstConfiguration: first } = leader.raft;
+    const of = first === undefined || first.length === 0 ? undefined : this.#laterOf(first);
+    if (first === undefined || of === undefined) return;
+    const change = this.#later.pick<Partial<Member>>({ role: of.role === 'voter' ? 'learner' : 'voter' }, { instance: 'f'.repeat(16) });
+    const wrong = first.map((member) => (member === of ? { ...member, ...change } : member));
+    leader.turn((raft) => {
+      const fault = raft.configure(wrong);
+      promise(fault !== undefined, 'sets of nodes', () => `the first set says of node ${of.id} ${JSON.stringify(change)}, and is taken`);
+    });
+  }
+
+  /** A set that is taken has a majority that has all that is trimmed on its leader: the others cannot be fed before something is committed. */
+  #checkReach(leader: CoreNode, next: Configuration): void {
+    const { world } = this;
+    const { id, disk } = leader;
+    const voters = votersOf(next);
+    const able = voters.filter((voter) => voter.id === id || world.has(voter, disk.start));
+    promise(
+      able.length >= majorityOf(voters.length),
+      'sets of nodes',
+      () => `${able.length} of ${voters.length} voters of a set that is taken have what is trimmed, up to offset ${disk.start}`,
+    );
   }
 
   /** What is trimmed is in the log: a leader that has committed in its term has trimmed as much as anybody. */
@@ -224,8 +326,10 @@ class Play {
       const isMember = (world.set ?? []).some(({ id, instance }) => id === node.id && instance === node.disk.instance);
       const isWanted = world.set === undefined ? world.founders.includes(node.id) : isMember;
       promise(!isWanted || node.end === leader.end, 'convergence', () => `node ${node.id} has ${node.end} of ${leader.end}`);
+      // An old copy has forgotten its votes: it waits until all of its set have told their terms, and one of them may be away for good.
+      const mayWait = node.disk.standing === 'returned' && !node.raft.hasHeardAll;
       promise(
-        !isWanted || node.disk.standing === 'voter',
+        !isWanted || node.disk.standing === 'voter' || mayWait,
         'convergence',
         () => `node ${node.id} is in the set, and its standing is ${node.disk.standing}`,
       );
@@ -273,7 +377,7 @@ class Play {
 /** Plays the schedule of `seed`. */
 export function play(seed: number): Played {
   const random = new Random(seed);
-  const game = new Play(random);
+  const game = new Play(random, seed);
   let violation: Violation | undefined;
   try {
     game.run(300 + random.below(900));
@@ -283,7 +387,8 @@ export function play(seed: number): Played {
         ? thrown
         : new Violation('soundness', thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown));
   }
+  const { replaced, returned, harmed, bombs } = game;
   const { sets, committed } = game.world;
   const terms = Math.max(0, ...game.world.nodes.map(({ raft }) => raft.currentTerm));
-  return { violation, turns: 0, commits: committed.size, sets: sets.length, terms, replaced: game.replaced, returned: game.returned };
+  return { violation, turns: 0, commits: committed.size, sets: sets.length, terms, replaced, returned, harmed, bombs };
 }

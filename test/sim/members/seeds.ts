@@ -6,15 +6,17 @@ const [first = 1, count = 100] = process.argv.slice(2, 4).map(Number);
 const stopsAtFirst = process.argv[4] === 'first';
 
 const failures: { readonly seed: number; readonly invariant: string; readonly sentence: string }[] = [];
-const totals = { seeds: 0, commits: 0, sets: 0, terms: 0, replaced: 0, returned: 0 };
+const totals = { seeds: 0, commits: 0, sets: 0, terms: 0, replaced: 0, returned: 0, harmed: 0, bombs: 0 };
 for (let seed = first; seed < first + count; seed += 1) {
-  const { violation, commits, sets, terms, replaced, returned } = play(seed);
+  const { violation, commits, sets, terms, replaced, returned, harmed, bombs } = play(seed);
   totals.seeds += 1;
   totals.commits += commits;
   totals.sets += sets;
   totals.terms += terms;
   totals.replaced += replaced;
   totals.returned += returned;
+  totals.harmed += harmed;
+  totals.bombs += bombs;
   if (violation === undefined) continue;
   failures.push({ seed, invariant: violation.invariant, sentence: violation.message });
   if (stopsAtFirst) break;

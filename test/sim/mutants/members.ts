@@ -8,6 +8,8 @@ const CHANGES = 'src/raft/changes.ts';
 const ELECTIONS = 'src/raft/elections.ts';
 const STATE = 'src/raft/state.ts';
 const LEADERSHIP = 'src/raft/leadership.ts';
+const RAFT = 'src/raft/raft.ts';
+const FUSE = 'src/raft/termFuse.ts';
 
 export const MEMBER_MUTANTS: readonly Mutant[] = [
   {
@@ -244,7 +246,7 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     patches: [{ file: CHANGES, find: 'if (reached.length * 2 > voters.length)', replace: 'if (voters.length > 0)' }],
     foundBy: ['progress', 'sets of nodes'],
     withinSeeds: 1_000,
-    foundAt: 221,
+    foundAt: 284,
   },
   {
     name: 'agreement looked for where it was trimmed',
@@ -253,5 +255,71 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     foundBy: ['convergence', 'progress'],
     withinSeeds: 1_000,
     foundAt: 215,
+  },
+  {
+    name: 'removed directory is heard',
+    what: 'a node acts on what a directory says whose removal is committed (hashicorp/raft#524, canonical/raft#137)',
+    patches: [{ file: STATE, find: '!this.members.isRemoved(node)', replace: '(node > 0 || !this.members.isRemoved(node))' }],
+    foundBy: ['sets of nodes'],
+    withinSeeds: 400,
+  },
+  {
+    name: 'leader outside its set hears itself',
+    what: 'a leader that is not in the set counts itself among those that it hears, and leads on without a majority',
+    patches: [{ file: LEADERSHIP, find: 'let heard = this.#core.members.isSelfVoter ? 1 : 0;', replace: 'let heard = 1;' }],
+    foundBy: ['check quorum'],
+    withinSeeds: 2_000,
+    foundAt: 28,
+  },
+  {
+    name: 'removed leader is not heard',
+    what: 'who knows that the leader is removed hears it no more, before it has handed over',
+    patches: [{ file: RAFT, find: 'return this.#state.isOther(from) ||', replace: 'return this.#state.isOther(from) || from < 0 &&' }],
+    foundBy: ['progress'],
+    withinSeeds: 400,
+    foundAt: 35,
+  },
+  {
+    name: 'first set that nobody has told',
+    what: 'the first set may say of a node what it has not said of itself',
+    patches: [{ file: CHANGES, find: 'return isTold', replace: 'return isTold || next.length > 0' }],
+    foundBy: ['sets of nodes'],
+    withinSeeds: 200,
+  },
+  {
+    name: 'vote for any disk of an id',
+    what: 'a vote that was given to one disk of a node is given to another one in the same term',
+    patches: [
+      {
+        file: STATE,
+        find: '(this.members.isByIds || this.#votedInstance === this.#instanceOf(candidate))',
+        replace: '(this.members.isByIds || candidate > 0)',
+      },
+    ],
+    foundBy: ['election safety'],
+    withinSeeds: 4_000,
+    foundAt: 16,
+  },
+  {
+    name: 'terms by the id',
+    what: 'a term is believed that a majority of ids greets with, whichever disks those nodes have',
+    patches: [
+      {
+        file: FUSE,
+        find: 'members.isVoterDirectory(directory)',
+        replace: '(members.isVoterDirectory(directory) || members.otherVoters.includes(directory.id))',
+      },
+    ],
+    foundBy: ['soundness'],
+    withinSeeds: 400,
+    foundAt: 51,
+  },
+  {
+    name: 'reach of whoever cannot be fed',
+    what: 'a change is begun whose majority needs a node that lacks what the leader has trimmed',
+    patches: [{ file: CHANGES, find: 'return isFed && progress.isVoter', replace: 'return progress !== undefined && progress.isVoter' }],
+    foundBy: ['sets of nodes', 'progress'],
+    withinSeeds: 4_000,
+    foundAt: 891,
   },
 ];
