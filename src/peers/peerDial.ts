@@ -38,7 +38,8 @@ export type DialOutcome =
       readonly isOurs: boolean;
       readonly by: Refuser | undefined;
     }
-  | { readonly kind: 'failed'; readonly reason: string };
+  /** `isPortClosed`: nobody listens at any address of the node, as their machines say. */
+  | { readonly kind: 'failed'; readonly reason: string; readonly isPortClosed?: boolean };
 
 const REASONS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',
@@ -55,6 +56,12 @@ const REASONS: Readonly<Record<string, string>> = {
 
 function reasonOf(error: NodeJS.ErrnoException): string {
   return REASONS[error.code ?? ''] ?? error.code ?? error.message;
+}
+
+/** Whether connecting was refused, at each address that a name stands for. */
+function isPortClosed(error: NodeJS.ErrnoException): boolean {
+  if (error instanceof AggregateError) return error.errors.length > 0 && error.errors.every(isPortClosed);
+  return error.code === 'ECONNREFUSED' && error.syscall === 'connect';
 }
 
 /** A refusal in words, for the log. */
@@ -147,7 +154,7 @@ export function dial(
   const timer = setTimeout(() => settle({ kind: 'failed', reason: 'no answer' }), timeoutMs);
   socket.on('error', (error) => {
     const fault = faultOf(error);
-    failure = fault === undefined ? { kind: 'failed', reason: reasonOf(error) } : notProven(fault);
+    failure = fault === undefined ? { kind: 'failed', reason: reasonOf(error), isPortClosed: isPortClosed(error) } : notProven(fault);
   });
   socket.on('close', closed);
   socket.on('data', read);

@@ -5,7 +5,7 @@
 //      └─────────────────────────────┴─────────────────────┘
 
 import { NO_CLUSTER } from '../core/ids.ts';
-import { PEER_BACKOFF_MAX_MS, PEER_DIAL_PATIENCE_MS, VERIFIED_MS, VERIFY_LINK_MS } from '../core/limits.ts';
+import { PEER_BACKOFF_MAX_MS, PEER_BACKOFF_MIN_MS, PEER_DIAL_PATIENCE_MS, VERIFIED_MS, VERIFY_LINK_MS } from '../core/limits.ts';
 import type { Introduction, Self } from '../protocol/peerHandshake.ts';
 import type { PeerMessage } from '../raft/messages.ts';
 import { Backoff } from './backoff.ts';
@@ -26,6 +26,10 @@ export interface PeerLinkEvents {
   readonly connected: (welcome: Introduction) => void;
   readonly disconnected: (reason: string) => void;
   readonly drained: () => void;
+  /** An attempt to dial begins. */
+  readonly dials: () => void;
+  /** It was not answered. `isPortClosed`: because nobody listens there. */
+  readonly failed: (isPortClosed: boolean) => void;
   /** One end did not believe what the other one proved. */
   readonly unproven: () => void;
   /** There is a link, or no longer, or another reason why there is none. */
@@ -59,6 +63,8 @@ export class PeerLink {
   #proven: Proven | undefined;
   #connectedAtMs = 0;
   #dialedAtMs = 0;
+  /** When `#timer` ends. */
+  #dialsAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #cancelDial: (() => void) | undefined;
   #isClosed = false;
@@ -125,6 +131,13 @@ export class PeerLink {
     }
   }
 
+  /** The other node's own connection has closed: whether its process is gone is not worth a long pause. */
+  soon(): void {
+    if (this.#timer === undefined || this.#dialsAtMs - performance.now() <= PEER_BACKOFF_MIN_MS) return;
+    clearTimeout(this.#timer);
+    this.#waitFor(PEER_BACKOFF_MIN_MS);
+  }
+
   /** Cuts the connection, if there is one, and dials again. */
   redial(reason: string): void {
     this.#socket?.destroy(reason);
@@ -175,7 +188,8 @@ export class PeerLink {
   #dial(): void {
     this.#timer = undefined;
     this.#dialedAtMs = performance.now();
-    const { transport, address, self, introduce } = this.#options;
+    const { transport, address, self, introduce, events } = this.#options;
+    events.dials();
     this.#cancelDial = dial(transport, address, self, introduce(), (outcome) => {
       this.#cancelDial = undefined;
       this.#dialed(outcome);
@@ -209,6 +223,7 @@ export class PeerLink {
       case 'failed':
         this.#reason = outcome.reason;
         this.#fault = outcome;
+        this.#options.events.failed(outcome.isPortClosed === true);
         break;
     }
     this.#options.events.changed();
@@ -250,7 +265,11 @@ export class PeerLink {
   }
 
   #wait(): void {
-    if (this.#isClosed) return;
-    this.#timer = setTimeout(() => this.#dial(), this.#backoff.next());
+    if (!this.#isClosed) this.#waitFor(this.#backoff.next());
+  }
+
+  #waitFor(ms: number): void {
+    this.#dialsAtMs = performance.now() + ms;
+    this.#timer = setTimeout(() => this.#dial(), ms);
   }
 }

@@ -8,6 +8,7 @@ import { FrameReader } from '../protocol/frameReader.ts';
 import type { Introduction, Refusal, Self } from '../protocol/peerHandshake.ts';
 import type { NodeId, PeerMessage, Standing } from '../raft/messages.ts';
 import type { LinkView, OwnView } from './causeWatch.ts';
+import { DeathWatch } from './deathWatch.ts';
 import type { PeerAddress } from './peerDial.ts';
 import { NOT_IN_FORCE, PeerLink } from './peerLink.ts';
 import { PeerListener } from './peerListener.ts';
@@ -25,6 +26,8 @@ export interface PeerEvents {
   /** The link to `to` is up. */
   readonly connected: (to: NodeId, welcome: Introduction) => void;
   readonly disconnected: (to: NodeId, reason: string) => void;
+  /** The process of a node has ended: its connection is closed, and its port has refused another one since. Comes again with each refusal. */
+  readonly gone: (node: NodeId) => void;
   /** Before the HELLO or WELCOME of another node of this cluster is taken: why not, or undefined. */
   readonly doubts: (introduction: Introduction) => string | undefined;
   /** Before a node's HELLO is answered: what that node may count on from then on must be durable when this returns. */
@@ -82,6 +85,7 @@ export class PeerSockets {
   readonly #inbound = new Map<NodeId, Inbound>();
   readonly #instances = new Map<NodeId, string>();
   readonly #processes = new ProcessWatch();
+  readonly #deaths = new DeathWatch();
   /** Nodes that were sent something since they were last heard: when first and when last, by `performance.now()`. */
   readonly #unanswered = new Map<NodeId, { firstMs: number; lastMs: number }>();
   /** Refusals that were logged; of nodes that exist, and 0 for all else, so there are few. */
@@ -139,6 +143,10 @@ export class PeerSockets {
           },
           disconnected: (reason) => events.disconnected(id, reason),
           drained: () => events.drained(id),
+          dials: () => this.#deaths.dials(id),
+          failed: (isPortClosed) => {
+            if (this.#deaths.failed(id, isPortClosed)) events.gone(id);
+          },
           unproven: () => events.unproven?.('dialed'),
           changed: () => this.#linkChanged(),
         },
@@ -314,11 +322,12 @@ export class PeerSockets {
       hasSpoken: false,
     };
     this.#inbound.set(from, inbound);
+    this.#deaths.opened(from);
     this.#processes.heard(from, inbound.who, performance.now());
     socket.on('data', (chunk: Uint8Array) => this.#read(from, inbound, chunk));
     socket.on('close', () => {
       reader.stop('the connection closed');
-      if (this.#inbound.get(from) === inbound) this.#inbound.delete(from);
+      if (this.#inbound.get(from) === inbound) this.#closed(from);
       events.changed();
     });
     for (const logged of this.#loggedRefusals) if (logged.startsWith(`${from} `)) this.#loggedRefusals.delete(logged);
@@ -327,6 +336,12 @@ export class PeerSockets {
     this.#links.get(from)?.hurry();
     events.changed();
     if (rest.length > 0) this.#read(from, inbound, rest);
+  }
+
+  #closed(from: NodeId): void {
+    this.#inbound.delete(from);
+    this.#deaths.closed(from);
+    this.#links.get(from)?.soon();
   }
 
   #read(from: NodeId, { socket, reader }: Inbound, chunk: Uint8Array): void {

@@ -5,12 +5,22 @@ import type { RaftSettings } from './core.ts';
 import type { NodeId, VoteResponse } from './messages.ts';
 import type { State } from './state.ts';
 
+/**
+ * While a node does not wait for timeouts, it rehearses after so long, in election timeouts, and up to two and a half times that by chance: a live leader has dialed anew by
+ * then, and a rehearsal is over. A campaign has a whole timeout, whatever came before: on a machine that is too slow for this, terms must not rise faster than ever.
+ */
+const SOON = 0.04;
+/** For so long, in election timeouts: what has not succeeded by then waits for timeouts. */
+const SOON_FOR = 1;
+
 export class Elections {
   readonly #settings: RaftSettings;
   readonly #state: State;
   /** When a leader was last heard from, and when to campaign. */
   #contactMs = Number.NEGATIVE_INFINITY;
   #electionAtMs = 0;
+  /** Until then attempts follow soon, one after the other. */
+  #soonUntilMs = Number.NEGATIVE_INFINITY;
   /** The nodes that would vote for this one in the next term, and those that did in {@link #campaignTerm}. */
   #promises = new Set<NodeId>();
   #votes = new Set<NodeId>();
@@ -35,10 +45,51 @@ export class Elections {
     return this.#state.nowMs >= this.#electionAtMs;
   }
 
-  /** Waits an election timeout from now on, and up to half of another one. */
+  /** Waits an election timeout from now on, and up to half of another one; after {@link hasten} less for a while. */
   restartTimer(): void {
     const { electionTimeoutMs, random } = this.#settings;
-    this.#electionAtMs = this.#state.nowMs + electionTimeoutMs * (1 + random() / 2);
+    const { nowMs } = this.#state;
+    if (this.#isHasty) this.#electionAtMs = nowMs + this.#soonMs();
+    else this.#electionAtMs = nowMs + electionTimeoutMs * (1 + random() / 2);
+  }
+
+  /**
+   * There is no leader, as far as this node knows, and now a majority might elect one. A rehearsal changes nothing where others hear a leader, so it may be
+   * tried before a timeout has passed (9.6).
+   */
+  hasten(): void {
+    const { nowMs } = this.#state;
+    this.#soonUntilMs = nowMs + SOON_FOR * this.#settings.electionTimeoutMs;
+    this.#electionAtMs = Math.min(this.#electionAtMs, nowMs + this.#soonMs());
+  }
+
+  /** The process of the leader that this node follows has ended: it is not waited for. */
+  leaderGone(): void {
+    this.#contactMs = Number.NEGATIVE_INFINITY;
+    this.hasten();
+  }
+
+  /** Another node campaigns: this one gives it the time for that. `isPreVote`: it may not be able to. */
+  makeWay(isPreVote: boolean): void {
+    if (!isPreVote) this.#soonUntilMs = Number.NEGATIVE_INFINITY;
+    if (!isPreVote || this.#isHasty) this.restartTimer();
+  }
+
+  /**
+   * Whether `node`, which rehearses at the same time as this one, is to be the one that waits. Who saw the same death may ask in the same moment; promised to both, the
+   * votes would be split.
+   */
+  goesBefore(node: NodeId): boolean {
+    return this.#isHasty && this.#settings.id < node;
+  }
+
+  get #isHasty(): boolean {
+    return this.#state.nowMs < this.#soonUntilMs;
+  }
+
+  #soonMs(): number {
+    const { electionTimeoutMs, random } = this.#settings;
+    return electionTimeoutMs * SOON * (1 + 1.5 * random());
   }
 
   /**
@@ -48,6 +99,7 @@ export class Elections {
   heardLeader(): void {
     this.#campaignTerm = 0;
     this.#contactMs = this.#state.nowMs;
+    this.#soonUntilMs = Number.NEGATIVE_INFINITY;
     this.restartTimer();
   }
 
@@ -62,6 +114,7 @@ export class Elections {
     const own = this.#state.members.isSelfVoter ? [this.#settings.id] : [];
     this.#promises = new Set(own);
     if (isPreVote) return;
+    this.#soonUntilMs = Number.NEGATIVE_INFINITY;
     this.#campaignTerm = this.#state.currentTerm;
     this.#votes = new Set(own);
   }

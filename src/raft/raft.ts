@@ -251,10 +251,19 @@ export class Raft {
     this.#state.becomeReturned();
   }
 
-  /** A connection to `node` is there (again): what was on its way before may be lost. */
+  /** A connection to `node` is there (again): what was on its way before may be lost. Where nobody leads, it may be the one that a majority lacked. */
   reconnected(node: NodeId): void {
     this.#leadership?.reconnected(node);
     if (node === this.#state.leader) this.#asked.giveUp();
+    if (this.#state.leader === 0) this.#elections.hasten();
+  }
+
+  /**
+   * The process of `node` has ended: its connection to this node is closed, and its port has refused another one since. If it leads, nobody waits for an
+   * election timeout any more, and this node does not keep others from being elected. A node that is silent, or whose port answers, is not gone.
+   */
+  gone(node: NodeId): void {
+    if (node === this.#state.leader && this.#role === 'follower') this.#elections.leaderGone();
   }
 
   /**
@@ -467,12 +476,14 @@ export class Raft {
     const { term, isPreVote, isTransfer, lastTerm, end } = request;
     const isDisruptive = !isTransfer && (this.#leadership !== undefined || this.#elections.hearsLeader);
     if (isDisruptive && !isPreVote && term > this.#state.currentTerm) return;
-    const isUpToDate = lastTerm > this.log.lastTerm || (lastTerm === this.log.lastTerm && end >= this.log.end);
-    const isWelcome = isUpToDate && !isDisruptive && this.#state.mayVoteFor(from);
+    const isSame = lastTerm === this.log.lastTerm && end === this.log.end;
+    const isUpToDate = isSame || lastTerm > this.log.lastTerm || (lastTerm === this.log.lastTerm && end >= this.log.end);
+    const isRival = isPreVote && this.#role === 'preCandidate' && isSame && this.#elections.goesBefore(from);
+    const isWelcome = isUpToDate && !isDisruptive && !isRival && this.#state.mayVoteFor(from);
     if (!isPreVote && term > this.#state.currentTerm) this.#becomeFollower(term, 0, isWelcome ? from : 0);
     const { currentTerm } = this.#state;
     const granted = isWelcome && (isPreVote ? term > currentTerm : term === currentTerm && this.#state.maybeVote(from));
-    if (granted && !isPreVote) this.#elections.restartTimer();
+    if (granted) this.#elections.makeWay(isPreVote);
     this.send(from, { kind: 'voteResponse', term: granted && isPreVote ? term : currentTerm, isPreVote, granted });
   }
 

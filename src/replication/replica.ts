@@ -347,6 +347,11 @@ export class Replica {
     });
   }
 
+  /** The process of a node has ended; see `Raft.gone`. */
+  gone(node: NodeId): void {
+    this.#turn(() => this.raft.gone(node));
+  }
+
   /** The sealed segments at `bases`, and no other ones, are not here what the log says: nobody gets them from here. */
   different(bases: readonly number[]): void {
     this.#feeder.feed.different(bases);

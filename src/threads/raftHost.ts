@@ -336,6 +336,7 @@ export class RaftHost {
         this.#quorum.disconnected(to);
         this.admission.disconnected(to);
       },
+      gone: (node) => this.replica.gone(node),
       doubts: (introduction) => this.admission.doubts(introduction),
       greeting: (hello) => this.admission.greeting(hello),
       accepted: (from, hello) => this.admission.accepted(from, hello),

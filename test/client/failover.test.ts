@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { KIND_CONTINUED } from '../../assembly/layout.ts';
 import type { LogClient } from '../../src/client/client.ts';
+import type { ClientEvent } from '../../src/client/events.ts';
 import type { ConnectOptions } from '../../src/client/options.ts';
 import { APPEND, END, ERROR_FATAL, ERROR_OUTCOME_UNKNOWN } from '../../src/protocol/client.ts';
 import { failureOf } from './support/failure.ts';
@@ -61,6 +62,23 @@ describe('finding the leader', () => {
     cluster.lead(2);
     expect((await promise).term).toBe(3);
     expect(cluster.leader.texts()).toEqual(['a']);
+  });
+
+  test('a leader of a later term is gone to without a pause, however long that would be by now', { timeout: 60_000 }, async () => {
+    // A pause takes longer than this test may.
+    let wait: () => void = () => undefined;
+    const waiting = new Promise<void>((resolve) => {
+      wait = resolve;
+    });
+    const onEvent = ({ type }: ClientEvent): void => (type === 'waiting' ? wait() : undefined);
+    const log = await connect({ onEvent, reconnect: { minDelayMs: 600_000, maxDelayMs: 600_000, timeoutMs: 1_200_000 } });
+    await log.append('a');
+    cluster.kill(1);
+    const promise = log.append('b');
+    await waiting;
+    cluster.lead(2);
+    expect((await promise).term).toBe(2);
+    expect(cluster.leader.texts()).toEqual(['a', 'b']);
   });
 
   test('when nobody comes to lead within the timeout, what waits fails as NOT_LEADER, and a later append tries again', async () => {

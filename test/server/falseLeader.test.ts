@@ -58,6 +58,7 @@ function lie(cluster: LocalCluster, offset: number, term: number): PeerSockets {
       receiving: () => undefined,
       connected: (to) => sockets.send(to, { kind: 'appendRequest', term, round: 1, ...request }, body),
       disconnected: () => undefined,
+      gone: () => undefined,
       doubts: () => undefined,
       greeting: () => undefined,
       accepted: () => undefined,

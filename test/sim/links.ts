@@ -1,18 +1,21 @@
 // The connections of a simulated process with the other nodes: what PeerSockets is to a real one, over the simulated network.
 
 import type { LinkView, OwnView } from '../../src/peers/causeWatch.ts';
+import { DeathWatch } from '../../src/peers/deathWatch.ts';
 import { faultOfWelcome, type Introduction } from '../../src/protocol/peerHandshake.ts';
 import type { NodeId, PeerMessage } from '../../src/raft/messages.ts';
 import type { RaftLinks, RaftLinksOptions } from '../../src/threads/raftHost.ts';
-import type { Endpoint } from './network.ts';
+import type { Endpoint } from './peerConnection.ts';
 import type { Process } from './process.ts';
 import { answerTo, type Welcome } from './search.ts';
 import type { Thread } from './thread.ts';
+import { promise } from './violation.ts';
 
 export class SimLinks implements Endpoint, RaftLinks {
   readonly id: NodeId;
   readonly #process: Process;
   readonly #options: RaftLinksOptions;
+  readonly #deaths = new DeathWatch();
   #isClosed = false;
 
   constructor(process: Process, options: RaftLinksOptions) {
@@ -125,6 +128,7 @@ export class SimLinks implements Endpoint, RaftLinks {
     const { events } = this.#options;
     if (this.greeted(hello) === undefined || events.doubts(hello) !== undefined) return undefined;
     events.greeting(hello);
+    this.#deaths.opened(from);
     const welcome = this.greeting(from);
     events.accepted(from, hello);
     return welcome;
@@ -155,6 +159,25 @@ export class SimLinks implements Endpoint, RaftLinks {
 
   disconnected(to: NodeId): void {
     this.#options.events.disconnected(to, 'it broke');
+  }
+
+  closed(from: NodeId): void {
+    this.#deaths.closed(from);
+  }
+
+  dials(to: NodeId): void {
+    this.#deaths.dials(to);
+  }
+
+  unanswered(to: NodeId, isPortClosed: boolean): void {
+    if (!this.#deaths.failed(to, isPortClosed)) return;
+    const isHeard = this.#process.world.network.isHeard(to, this);
+    promise(
+      isPortClosed && !isHeard,
+      'deaths',
+      () => `node ${this.id} takes node ${to} for dead, ${isHeard ? 'whose connection is up' : 'which is only silent'}`,
+    );
+    this.#options.events.gone(to);
   }
 
   drained(to: NodeId): void {

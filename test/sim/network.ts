@@ -7,6 +7,7 @@ import { bodyBytesOf, encodePeerMessage } from '../../src/protocol/peer.ts';
 import type { Introduction } from '../../src/protocol/peerHandshake.ts';
 import type { NodeId, PeerMessage } from '../../src/raft/messages.ts';
 import type { Random } from '../assembly/random.ts';
+import { Connection, type Endpoint, Link } from './peerConnection.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Welcome } from './search.ts';
 import type { Thread } from './thread.ts';
@@ -16,25 +17,6 @@ import { promise } from './violation.ts';
 interface Port {
   readonly thread: Thread;
   greeted(hello: Introduction): Welcome;
-}
-
-/** A process, as the network sees it. */
-export interface Endpoint {
-  readonly id: NodeId;
-  readonly isAlive: boolean;
-  /** The thread that has the sockets. */
-  readonly thread: Thread;
-  /** What it says of itself to node `to` when a connection is made. */
-  greeting(to: NodeId): Introduction;
-  /** Whether it takes a WELCOME of node `to`. */
-  takes(welcome: Introduction, to: NodeId): boolean;
-  received(from: NodeId, message: PeerMessage, body: readonly Uint8Array[]): void;
-  receiving(from: NodeId, message: PeerMessage): void;
-  connected(to: NodeId, welcome: Introduction): void;
-  /** A node says HELLO, to make a connection: what it is answered, or undefined: it is refused. */
-  accepted(from: NodeId, hello: Introduction): Welcome;
-  disconnected(to: NodeId): void;
-  drained(to: NodeId): void;
 }
 
 /** How the network of one simulation behaves when nothing is broken. */
@@ -53,42 +35,8 @@ export interface NetworkProfile {
   readonly dialTimeoutMs: number;
 }
 
-interface Packet {
-  readonly message: PeerMessage;
-  readonly frame: Uint8Array;
-  readonly body: Uint8Array | undefined;
-  readonly released: (() => void) | undefined;
-}
-
-class Connection {
-  readonly source: Endpoint;
-  readonly target: Endpoint;
-  isOpen = true;
-  /** Not handed to the network yet. */
-  readonly outbox: Packet[] = [];
-  outboxBytes = 0;
-  wantsDrain = false;
-  lastArrivalMs = 0;
-  /** What is under way, in its order, and how much of it waits at a cut link. */
-  readonly underWay: (() => void)[] = [];
-  stalled = 0;
-  readonly reader: FrameReader;
-
-  constructor(source: Endpoint, target: Endpoint) {
-    this.source = source;
-    this.target = target;
-    this.reader = new FrameReader((message, body) => target.received(source.id, message, body));
-  }
-}
-
-class Link {
-  isCut = false;
-  /** Added to each delay. */
-  extraDelayMs = 0;
-  connection: Connection | undefined;
-  /** Counts dials: the answer to an old one is of no use. */
-  dials = 0;
-}
+/** A connection that is lost is made anew so many times sooner than one that could not be made is tried again. */
+const FIRST_REDIAL = 5;
 
 export class Network {
   readonly #scheduler: Scheduler;
@@ -98,6 +46,8 @@ export class Network {
   readonly #endpoints = new Map<NodeId, Endpoint>();
   /** Ends all loss, but not cut links. */
   isCalm = false;
+  /** Everything takes as long as it does at least. */
+  isQuick = false;
   /** Who has the peer port of a node. */
   portOf: (id: NodeId) => Port | undefined = () => undefined;
   /** Is told every message as it leaves. */
@@ -134,6 +84,7 @@ export class Network {
       if (peer === endpoint.id) continue;
       this.reset(endpoint.id, peer);
       this.reset(peer, endpoint.id);
+      this.#hangUp(endpoint.id, peer);
     }
   }
 
@@ -182,6 +133,11 @@ export class Network {
     });
   }
 
+  /** Whether a connection from `from` is up, as far as `target` knows or could know. */
+  isHeard(from: NodeId, target: Endpoint): boolean {
+    return this.link(from, target.id).heldBy === target;
+  }
+
   isConnected(source: Endpoint, to: NodeId): boolean {
     return this.link(source.id, to).connection?.source === source;
   }
@@ -221,6 +177,7 @@ export class Network {
   #delayMs(link: Link): number {
     const { minDelayMs, maxDelayMs } = this.#profile;
     const random = this.#random;
+    if (this.isQuick) return minDelayMs + link.extraDelayMs;
     const spread = random.oneIn(20) ? 4 * maxDelayMs : maxDelayMs;
     return minDelayMs + ((spread - minDelayMs) * random.below(1000)) / 1000 + link.extraDelayMs;
   }
@@ -327,12 +284,24 @@ export class Network {
     if (link.connection === connection) link.connection = undefined;
     const unsent = outbox.splice(0);
     connection.outboxBytes = 0;
+    this.#hangUp(source.id, target.id);
     if (!source.isAlive) return;
     source.thread.post(this.#random.below(10), 'disconnected', () => {
       for (const { released } of unsent) released?.();
       source.disconnected(target.id);
     });
-    this.#dial(source, target.id, this.#redialMs());
+    this.#dial(source, target.id, this.#redialMs() / FIRST_REDIAL);
+  }
+
+  /** Who has taken a connection from `from` sees that it is closed: at once, or never if the link is cut. */
+  #hangUp(from: NodeId, to: NodeId): void {
+    const link = this.link(from, to);
+    const { heldBy } = link;
+    if (heldBy === undefined || link.isCut) return;
+    link.heldBy = undefined;
+    heldBy.thread.post(this.#random.below(10), 'closed', () => {
+      if (link.heldBy === undefined) heldBy.closed(from);
+    });
   }
 
   #redialMs(): number {
@@ -346,11 +315,17 @@ export class Network {
     const isCurrent = (): boolean => source.isAlive && link.dials === dial && link.connection === undefined;
     this.#scheduler.after(delayMs, () => {
       if (!isCurrent()) return;
+      source.dials(to);
       this.#greet(source, to, isCurrent);
       this.#scheduler.after(this.#profile.dialTimeoutMs, () => {
-        if (isCurrent()) this.#dial(source, to, this.#redialMs());
+        if (isCurrent()) this.#unanswered(source, to, false);
       });
     });
+  }
+
+  #unanswered(source: Endpoint, to: NodeId, isPortClosed: boolean): void {
+    this.#dial(source, to, this.#redialMs());
+    source.thread.arrive(isPortClosed ? 'refused' : 'no answer', () => source.unanswered(to, isPortClosed));
   }
 
   /** HELLO there, WELCOME back. */
@@ -359,11 +334,19 @@ export class Network {
     const forth = this.link(source.id, to);
     const back = this.link(to, source.id);
     this.#scheduler.after(this.#delayMs(forth), () => {
+      if (forth.isCut || !isCurrent()) return;
       const target = this.#endpoints.get(to);
-      if (target === undefined || forth.isCut || !isCurrent()) return;
+      if (forth.isRefused || (target === undefined && this.portOf(to) === undefined)) {
+        this.#scheduler.after(this.#delayMs(back), () => {
+          if (!back.isCut && isCurrent()) this.#unanswered(source, to, true);
+        });
+        return;
+      }
+      if (target === undefined) return;
       target.thread.arrive('accepted', () => {
         const welcome = target.accepted(source.id, hello);
         if (welcome === undefined || !target.isAlive) return;
+        forth.heldBy = target;
         this.#scheduler.after(target.thread.blockedMs + this.#delayMs(back), () => {
           if (back.isCut || !isCurrent() || !target.isAlive) return;
           source.thread.arrive('connected', () => {

@@ -115,6 +115,7 @@ async function runWorld(world: World): Promise<Partial<WellEnd>> {
   world.oldCopies.stop();
   world.openDamages.stop();
   nemesis.stop();
+  world.refusals.end();
   world.operator.end();
   world.segmentSizes.end();
   world.fullDisks.end();
@@ -153,6 +154,7 @@ async function runWorld(world: World): Promise<Partial<WellEnd>> {
   );
   await converges(world);
   if (isUsual(world)) await fillsUp(world);
+  await world.refusals.trial((limitMs, isDone) => runUntil(world, limitMs, isDone));
   if (isUsual(world)) await world.hangs.trial((limitMs, isDone) => runUntil(world, limitMs, isDone));
   const handedOver = isUsual(world) ? await world.stops.trial((limitMs, isDone) => runUntil(world, limitMs, isDone)) : undefined;
   if (handedOver !== undefined) await converges(world);

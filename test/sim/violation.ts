@@ -40,6 +40,8 @@ export type Invariant =
   | 'check quorum'
   /** A node whose main thread hangs is noticed, takes no office, and hands over the one that it has, if another one could lead. */
   | 'office'
+  /** A node is taken for dead whose port refuses connections, after its own were closed; and nobody who can be reached loses the office by that. */
+  | 'deaths'
   /** A node that runs on an old copy of its disk is noticed, fed and does not count until then; and nobody else is taken for one. */
   | 'old copies'
   /** A leader refers a node to an upload once for each time that it was announced, where its client put it; and whatever is staged has an end. */

@@ -21,6 +21,7 @@ import { NodeChanges } from './nodeChanges.ts';
 import { OldCopies } from './oldCopies.ts';
 import { OpenDamagesOfWorld } from './openDamages.ts';
 import { drawProfile, type Profile } from './profile.ts';
+import { Refusals } from './refusals.ts';
 import { Scheduler } from './scheduler.ts';
 import { SealCheck } from './seals.ts';
 import { SegmentSizes } from './segmentSizes.ts';
@@ -59,6 +60,7 @@ export class World {
   readonly hangs: Hangs;
   readonly uploads: UploadsOfWorld;
   readonly stops: Stops;
+  readonly refusals: Refusals;
   readonly trims: Trims;
   readonly tokens: Tokens;
   readonly seals: SealCheck;
@@ -103,6 +105,7 @@ export class World {
     this.segmentSizes = new SegmentSizes(this);
     this.hangs = new Hangs(this);
     this.stops = new Stops(this);
+    this.refusals = new Refusals(this);
     this.trims = new Trims(this);
     this.tokens = new Tokens(this);
     this.seals = new SealCheck(this);
@@ -133,6 +136,7 @@ export class World {
     new TermBombs(this).start();
     this.hangs.start();
     this.stops.start();
+    this.refusals.start();
     this.trims.start();
     this.tokens.start();
     this.damages.start();

@@ -41,8 +41,10 @@ export class LeaderSearch {
   #waiters: Waiter[] = [];
   #isSeeking = false;
   #pause: Pause | undefined;
-  /** A node told of a leader while the last search was under way. */
-  #isHinted = false;
+  /** A node told of a leader while the last search was under way: of one that was known, or of a newer one. */
+  #hinted: 'known' | 'newer' | undefined;
+  /** The highest term in which this client knew of a leader. */
+  #leaderTerm = 0;
   /** The last search found that none will find anything. */
   #isHopeless = false;
   /** The leader that had no room for appends, until it acknowledges one: its loss, and that disks are full, are told once, however often it is tried again. */
@@ -154,7 +156,7 @@ export class LeaderSearch {
     const { hello } = connection;
     const knowsLeader = connection.isLeader || hello.leader !== '';
     if (leader === undefined) {
-      if (knowsLeader) this.#hint();
+      if (knowsLeader) this.#hint(hello.term);
     } else if (leader === connection) {
       if (!connection.isLeader) this.refused(connection);
     } else if (hello.term > leader.hello.term && knowsLeader && !leader.urls.has(this.#connections.addresses.of(hello.leader))) {
@@ -203,10 +205,12 @@ export class LeaderSearch {
     this.wake();
   }
 
-  /** There may be a leader now: no long pause, but never none. */
-  #hint(): void {
-    this.#isHinted = true;
-    this.#pause?.shorten(pauseMs(1, this.#settings));
+  /** There may be a leader now: no pause if it was elected since, else a short one. */
+  #hint(term: number): void {
+    if (term > this.#leaderTerm) this.#hinted = 'newer';
+    else this.#hinted ??= 'known';
+    this.#leaderTerm = Math.max(this.#leaderTerm, term);
+    this.#pause?.shorten(this.#hinted === 'newer' ? 0 : pauseMs(1, this.#settings));
   }
 
   async #seek(): Promise<void> {
@@ -238,11 +242,12 @@ export class LeaderSearch {
 
   /** Waits longer after each failure; never past the deadline, where there is one more attempt. */
   async #pauseUntil(deadlineMs: number): Promise<void> {
-    const ms = pauseMs(this.#isHinted ? Math.min(this.#failures, 1) : this.#failures, this.#settings);
+    const most = this.#hinted === 'newer' ? 0 : this.#hinted === 'known' ? 1 : this.#failures;
+    const ms = pauseMs(Math.min(this.#failures, most), this.#settings);
     this.#pause = new Pause(Math.min(ms, deadlineMs - performance.now()), this.#connections.ended);
     await this.#pause.over;
     this.#pause = undefined;
-    this.#isHinted = false;
+    this.#hinted = undefined;
   }
 
   /** Tries every address once. Undefined when the leader was found; otherwise why not. */
@@ -270,6 +275,7 @@ export class LeaderSearch {
 
   #adopt(connection: Connection): void {
     this.#connection = connection;
+    this.#leaderTerm = Math.max(this.#leaderTerm, connection.hello.term);
     connection.hasAppended = false;
     this.#connectedAtMs = performance.now();
     const { given } = this.#connections.addresses;

@@ -20,6 +20,7 @@ export type PeerEvent =
   | { kind: 'receiving'; from: number; message: PeerMessage }
   | { kind: 'connected'; to: number; welcome: Introduction }
   | { kind: 'disconnected'; to: number; reason: string }
+  | { kind: 'gone'; node: number }
   | { kind: 'accepted'; from: number; hello: Introduction }
   | { kind: 'changed' }
   | { kind: 'unproven'; which: 'came' | 'dialed' }
@@ -128,6 +129,7 @@ export async function startPeer(id: number, nodes: readonly number[] = [1, 2, 3]
       receiving: (from, message) => events.add({ kind: 'receiving', from, message }),
       connected: (to, welcome) => events.add({ kind: 'connected', to, welcome }),
       disconnected: (to, reason) => events.add({ kind: 'disconnected', to, reason }),
+      gone: (node) => events.add({ kind: 'gone', node }),
       doubts: () => undefined,
       greeting: () => undefined,
       accepted: (from, hello) => events.add({ kind: 'accepted', from, hello }),

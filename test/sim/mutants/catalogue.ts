@@ -2,6 +2,7 @@
 // project's catalogue of bugs; behind them stands where each was seen.
 
 import { ADMISSION_MUTANTS } from './admission.ts';
+import { DEATH_MUTANTS } from './deaths.ts';
 import { DISK_MUTANTS } from './disks.ts';
 import { ENGINE_MUTANTS } from './engine.ts';
 import { HEAL_MUTANTS } from './heals.ts';
@@ -689,6 +690,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...ADMISSION_MUTANTS,
   ...ENGINE_MUTANTS,
   ...UPLOAD_MUTANTS,
+  ...DEATH_MUTANTS,
   ...DISK_MUTANTS,
   ...LOG_STATE_MUTANTS,
   ...TRIM_MUTANTS,
