@@ -100,7 +100,10 @@ export const CASES = [
       const node = await connected(t);
       node.cluster = '00'.repeat(16);
       for (const connection of node.connections) connection.end();
-      await assert.rejects(appendOne(t), { code: 'OTHER_CLUSTER' });
+      // One that does not know yet that its connection is gone may send on that, and does not know what became of it.
+      for (let tries = 0; tries < 2; tries++) {
+        await assert.rejects(appendOne(t), ({ code, outcome }) => code === 'OTHER_CLUSTER' || (tries === 0 && outcome === 'unknown'));
+      }
       assert.equal(appendsOf(node).length, 0);
     },
   ],
@@ -159,21 +162,14 @@ export const CASES = [
   ],
   [
     'APPEND',
-    'finds its receipt among others, and takes that of a node that syncs nothing',
+    'takes the receipt of a node that syncs nothing',
     async (t) => {
-      const on = {
-        append: ({ id }, { node, ...connection }) => {
-          const { offset, end } = node.log.add({ payload: text('one') });
-          connection.socket.send(
-            wire.receipts([
-              { id: id + 7, offset: 1, end: 2 },
-              { id, offset, end, level: 2 },
-            ]),
-          );
-          return true;
-        },
+      const node = await connected(t);
+      node.on.append = ({ id }, connection) => {
+        const { offset, end } = node.log.add({ payload: text('one') });
+        connection.send(wire.receipts([{ id, offset, end, level: 2 }]));
+        return true;
       };
-      await connected(t, { on });
       assert.deepEqual(await appendOne(t), { offset: 116, end: 131 });
     },
   ],

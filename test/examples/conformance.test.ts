@@ -26,6 +26,14 @@ function run(command: string, args: readonly string[]): Promise<{ readonly code:
   });
 }
 
+test('the client for Node passes every case', async () => {
+  const { code, text } = await run(process.execPath, [SUITE, process.execPath, 'examples/conformance/javascript.mjs']);
+  expect([code, text.split('\n').filter((line) => !line.startsWith('ok '))]).toEqual([
+    0,
+    expect.arrayContaining(['46 of 46 cases passed']),
+  ]);
+}, 600_000);
+
 describe.runIf(hasPython)('the Python client', () => {
   test('passes every case', async () => {
     const { code, text } = await run(process.execPath, [SUITE, 'python3', DRIVER]);

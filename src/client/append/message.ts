@@ -152,8 +152,9 @@ export class Message {
     return this.end - this.entriesAt;
   }
 
-  /** Whether `receipt` is for as many bytes as the message holds. */
+  /** Whether `receipt` is for as many bytes as the message holds, and of a level that is known: another one promises nothing. */
   matches(receipt: WireReceipt): boolean {
+    if (receipt.level > LEVEL_VOLATILE) return false;
     return receipt.end - receipt.offset === this.entryBytes && receipt.term > 0 && Number.isSafeInteger(receipt.end);
   }
 

@@ -472,8 +472,8 @@ export class Connection {
     for (let i = 0; i < count; i++) {
       decodeReceipt(view, i, this.#receipt);
       if (!this.#handlers.appended(this, this.#receipt)) {
-        const { requestId, offset, end } = this.#receipt;
-        this.#lose(`it acknowledged request ${requestId} at [${offset}, ${end}), which is not what was sent`);
+        const { requestId, offset, end, level } = this.#receipt;
+        this.#lose(`it acknowledged request ${requestId} at [${offset}, ${end}), level ${level}, which is not what was sent`);
         return;
       }
       if (this.#receipt.level !== LEVEL_RECEIVED) this.#observe(this.#receipt.end);

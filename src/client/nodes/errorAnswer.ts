@@ -22,5 +22,6 @@ export function errorOf(answer: ErrorAnswer): LogError {
   if (code === 'FORBIDDEN') return new LogError(code, answer.message, { scope: scopeNames(offset).join() });
   const name = OFFSET_NAMES[code];
   const details: ErrorDetails = name === undefined ? { offset } : { offset, [name]: offset };
-  return new LogError(code, answer.message, details, answer.outcomeUnknown ? 'unknown' : 'failed');
+  // What a number means that this client does not know, nobody can say.
+  return new LogError(code, answer.message, details, answer.outcomeUnknown || code === 'PROTOCOL' ? 'unknown' : 'failed');
 }
