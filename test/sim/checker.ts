@@ -29,7 +29,17 @@ import { Ledger, termBefore } from './ledger.ts';
 import { isContinued, isData } from './payloads.ts';
 import { forEachPiece } from './pieces.ts';
 import type { Process } from './process.ts';
-import { checkOwn, checkStep, isEnoughWithout, isVoterEverywhere, isVoterOf, neededOf, type SetAt, setAt } from './sets.ts';
+import {
+  checkOwn,
+  checkStep,
+  isEnoughWithout,
+  isMajorityOfOwn,
+  isVoterEverywhere,
+  isVoterOf,
+  neededOf,
+  type SetAt,
+  setAt,
+} from './sets.ts';
 import type { SimNode } from './simNode.ts';
 import { promise } from './violation.ts';
 
@@ -573,6 +583,11 @@ export class Checker {
   /** Whether a node counts by every log. */
   isVoterEverywhere(id: NodeId): boolean {
     return isVoterEverywhere(this.#of(id), [...this.#shadows.values()]);
+  }
+
+  /** Whether the nodes `ids` are a majority of every set that their logs say. */
+  isMajorityOfOwn(ids: readonly NodeId[]): boolean {
+    return isMajorityOfOwn(ids, [...this.#shadows.values()]);
   }
 
   /** Whether every log says that all nodes `ids` count. */

@@ -113,6 +113,12 @@ export function isEnoughWithout(lost: NodeId, shadows: readonly SetShadow[]): bo
   });
 }
 
+/** Whether the nodes `ids` are a majority of every set that their own logs say. */
+export function isMajorityOfOwn(ids: readonly NodeId[], shadows: readonly SetShadow[]): boolean {
+  const among = shadows.filter(({ node }) => ids.includes(node.id));
+  return among.every(({ sets, node }) => among.filter((each) => isVoterOf(setAt(sets), each)).length >= neededOf(setAt(sets), node));
+}
+
 /** Whether a node is a voter of every log's set, as far as they say any. */
 export function isVoterEverywhere(shadow: SetShadow, shadows: readonly SetShadow[]): boolean {
   return shadows.every(({ sets }) => isVoterOf(setAt(sets), shadow));
