@@ -9,3 +9,14 @@ export async function failureOf(promise: Promise<unknown>): Promise<LogError> {
   if (!(thrown instanceof LogError)) throw new Error(`not a LogError: ${String(thrown)}`);
   return thrown;
 }
+
+/** The code of what `work` throws at once. */
+export function thrownBy(work: () => unknown): string {
+  try {
+    work();
+  } catch (thrown) {
+    if (thrown instanceof LogError) return thrown.code;
+    return thrown instanceof TypeError ? 'TypeError' : String(thrown);
+  }
+  return 'nothing';
+}

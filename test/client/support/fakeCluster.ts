@@ -45,6 +45,12 @@ export class FakeCluster {
     return this.node(this.#leader);
   }
 
+  /** Answers what the leader holds, and whatever comes, from now on. */
+  answer(): void {
+    this.leader.holdsAppends = false;
+    for (const connection of this.leader.connections) connection.answerAppends();
+  }
+
   /** APPEND, END and the like, on whichever node they arrived. */
   requests(opcode: number): SeenRequest[] {
     return this.nodes.flatMap(({ requests }) => requests.filter((request) => request.opcode === opcode));
