@@ -173,8 +173,12 @@ export function generationIn(disk: Disk, { segments }: DirectoryFacts): Generati
   if (last === undefined) return NO_GENERATION;
   const head = new Uint8Array(HEAD_BYTES);
   const file = disk.openRead(last.file);
-  const bytes = disk.read(file, head, SEGMENT_HEADER_BYTES);
-  disk.close(file);
+  let bytes: number;
+  try {
+    bytes = disk.read(file, head, SEGMENT_HEADER_BYTES);
+  } finally {
+    disk.close(file);
+  }
   if (bytes < ENTRY_HEADER_BYTES) return NO_GENERATION;
   const view = viewOf(head.subarray(0, bytes));
   const size = payloadBytesOf(kindSizeAt(view, 0));

@@ -6,9 +6,11 @@ import { describe, expect, it, test } from 'vitest';
 import { directoryFindings } from '../../src/cli/doctor/directoryFindings.ts';
 import { notWritten, probeName, probeSyncs } from '../../src/cli/doctor/disks.ts';
 import { describeFinding, type Finding } from '../../src/cli/doctor/findings.ts';
+import { LogError } from '../../src/core/errors.ts';
 import { planRecovery, RECOVER_RANDOM_BYTES, recoverCluster } from '../../src/generation/recover.ts';
 import { survivorIn } from '../../src/generation/survivors.ts';
 import { type Identity, readIdentity, readVote, writeIdentity, writeVote } from '../../src/storage/dataDirectory.ts';
+import type { FileHandle } from '../../src/storage/disk.ts';
 import { isOurTemporary } from '../../src/storage/names.ts';
 import { NodeDisk } from '../../src/storage/nodeDisk.ts';
 import { Random } from '../assembly/random.ts';
@@ -148,6 +150,14 @@ describe('a damaged directory', () => {
     expect(todoOf(one, two, member(directory, 3, { standing: 'returned' }))).toMatch(/keep the directory/);
   });
 
+  it('is kept where the others are of another generation, which would not feed it', () => {
+    const { directory } = makeLog();
+    const generation = 'ab'.repeat(8);
+    const one = member(directory, 1, { generation: 'cd'.repeat(8) });
+    flipByte(join(one, 'vote'), 9);
+    expect(todoOf(one, member(directory, 2, { generation }), member(directory, 3, { generation }))).not.toContain('empty one: it is fed');
+  });
+
   it('is kept where all that were given are damaged', () => {
     const { directory } = makeLog();
     const all = [damaged(1, directory), damaged(2, directory), damaged(3, directory)] as const;
@@ -265,6 +275,26 @@ describe('of two generations of a log', () => {
     const none = member(makeLog().directory, 3, { clusterId: clusterId ?? '' });
     expect(look(later, none).filter(({ code }) => code === 'DIFFERENT_LOGS')).toEqual([]);
   });
+});
+
+it('what cannot be read any more, as a node that runs has removed it, is not compared, and ends nothing', () => {
+  const { directory, segment } = makeLog();
+  const last = basename(segment(2));
+  const opened = new Set<string>();
+  let gone = 0;
+  class Trimmed extends NodeDisk {
+    override openRead(path: string): FileHandle {
+      if (path.endsWith(last) && opened.has(path)) {
+        gone += 1;
+        throw new LogError('IO', `${path}: no such file`, { errno: 'ENOENT' });
+      }
+      opened.add(path);
+      return super.openRead(path);
+    }
+  }
+  const given = [member(directory, 1), member(directory, 2)];
+  expect(directoryFindings(given, false, NOW_MS, new Trimmed()).findings).toEqual([]);
+  expect(gone).toBe(2);
 });
 
 describe('the file that is written to measure a disk', () => {

@@ -5,6 +5,7 @@ import { LogError } from '../../core/errors.ts';
 import { asFlags } from '../../core/giving.ts';
 import { electorsOf, NO_INSTANCE } from '../../core/ids.ts';
 import { formatNodes } from '../../core/nodeSet.ts';
+import type { Generation } from '../../format/controlEntries.ts';
 import { generationIn, lastTermIn } from '../../generation/survivors.ts';
 import type { Identity } from '../../storage/dataDirectory.ts';
 import { fileSystemOf } from '../../storage/fileSystem.ts';
@@ -89,8 +90,11 @@ function todoOfDamage({ directory, identity }: DirectoryFacts, all: readonly Dir
   const nodes = identity.nodes ?? [];
   if (nodes.length < 2) return `loglog verify ${directory} names all places; keep the directory, and restore a backup`;
   const heals = 'start its node: it heals what it can from the others';
+  const isOfAnother = (other: Identity): boolean =>
+    other.generation !== undefined && identity.generation !== undefined && other.generation !== identity.generation;
   const others = all.filter((other) => other.identity?.clusterId === identity.clusterId && other.identity.nodeId !== identity.nodeId);
-  const well = electorsOf(others.filter(({ damage }) => damage.length === 0).flatMap((other) => other.identity ?? []));
+  const whole = others.filter(({ damage }) => damage.length === 0).flatMap((other) => other.identity ?? []);
+  const well = electorsOf(whole.filter((other) => !isOfAnother(other)));
   if (new Set(well.map(({ nodeId }) => nodeId)).size > nodes.length / 2)
     return `${heals}; if it refuses to start, move this directory away and start it with an empty one: it is fed anew by the others, which are a majority`;
   if (others.length > 0 && well.length === 0)
@@ -150,8 +154,21 @@ function copyFinding(a: DirectoryFacts, b: DirectoryFacts, nodeId: number): Find
   return tell(what, `never start a node on ${older.directory}: remove it`);
 }
 
+/** The generation that a directory's log says; undefined where that cannot be read: a node that runs may have trimmed it since. */
+function generationOf(disk: NodeDisk, facts: DirectoryFacts): Generation | undefined {
+  try {
+    return generationIn(disk, facts);
+  } catch (thrown) {
+    if (!(thrown instanceof LogError)) throw thrown;
+    return undefined;
+  }
+}
+
 function generationFinding(disk: NodeDisk, a: DirectoryFacts, b: DirectoryFacts): Finding | undefined {
-  const known = [a, b].map((facts) => ({ ...generationIn(disk, facts), directory: facts.directory }));
+  const known = [a, b].flatMap((facts) => {
+    const generation = generationOf(disk, facts);
+    return generation === undefined ? [] : [{ ...generation, directory: facts.directory }];
+  });
   const [earlier, later] = known.sort((one, other) => one.number - other.number);
   // A log of level 0 has none, and one that joins has that of what it was fed so far.
   if (earlier === undefined || later === undefined || earlier.id === NO_INSTANCE || earlier.id === later.id) return undefined;
@@ -236,8 +253,12 @@ export interface DirectoryReport {
 }
 
 /** All that is wrong with `directories`, which exist. `isProbing`: some bytes are written to each disk, and removed again. */
-export function directoryFindings(directories: readonly string[], isProbing: boolean, nowMs: number): DirectoryReport {
-  const disk = new NodeDisk();
+export function directoryFindings(
+  directories: readonly string[],
+  isProbing: boolean,
+  nowMs: number,
+  disk: NodeDisk = new NodeDisk(),
+): DirectoryReport {
   const examined = directories.map((directory) => examine(disk, directory));
   const found = examined.filter((each): each is Finding => 'code' in each);
   const facts = examined.filter((each): each is DirectoryFacts => !('code' in each));
