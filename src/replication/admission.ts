@@ -53,7 +53,8 @@ export class Admission {
       remember: (node, instance) => {
         this.#identity = ports.saveKnown(this.#identity, node, instance);
       },
-      isOldCopy: () => replica.returned(),
+      // Where the log says who counts, a node may count whom this one has never met.
+      isOldCopy: () => (replica.raft.members.isByIds ? replica.returned() : undefined),
       admit: (node) => this.#admit(node),
     });
   }
