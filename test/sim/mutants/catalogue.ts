@@ -382,10 +382,13 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'elections wait long',
     what: 'a follower waits ten election timeouts before it campaigns',
-    patches: [{ file: ELECTIONS, find: 'electionTimeoutMs * (1 + random() / 2)', replace: 'electionTimeoutMs * (10 + random() / 2)' }],
+    patches: [
+      { file: ELECTIONS, find: 'electionTimeoutMs * (1 + random() / 2)', replace: 'electionTimeoutMs * (10 + random() / 2)' },
+      { file: ELECTIONS, find: 'electionTimeoutMs * SOON', replace: 'electionTimeoutMs * 250 * SOON' },
+    ],
     foundBy: ['progress'],
     withinSeeds: 100,
-    foundAt: 95,
+    foundAt: 12,
   },
   {
     name: 'split votes wait long',
@@ -399,7 +402,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['progress'],
     withinSeeds: 400,
-    foundAt: 255,
+    foundAt: 73,
   },
   {
     name: 'hung disk keeps the office',
