@@ -13,6 +13,8 @@ import { promise } from './violation.ts';
 
 export class SimLinks implements Endpoint, RaftLinks {
   readonly id: NodeId;
+  /** Data directories that connections came from last. */
+  readonly #met = new Map<NodeId, string>();
   readonly #process: Process;
   readonly #options: RaftLinksOptions;
   readonly #deaths = new DeathWatch();
@@ -116,6 +118,14 @@ export class SimLinks implements Endpoint, RaftLinks {
     };
   }
 
+  get instance(): string {
+    return this.#options.self.instance;
+  }
+
+  isPast({ id, instance }: { readonly id: NodeId; readonly instance: string }): boolean {
+    return this.#process.world.hasSets && (this.#met.get(id) ?? instance) !== instance;
+  }
+
   greeted(hello: Introduction): Welcome {
     return answerTo(hello, this.#options.self, this.greeting(hello.from));
   }
@@ -128,6 +138,7 @@ export class SimLinks implements Endpoint, RaftLinks {
     const { events } = this.#options;
     if (this.greeted(hello) === undefined || events.doubts(hello) !== undefined) return undefined;
     events.greeting(hello);
+    this.#met.set(from, hello.instance);
     this.#deaths.opened(from);
     const welcome = this.greeting(from);
     events.accepted(from, hello);

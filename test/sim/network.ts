@@ -238,7 +238,7 @@ export class Network {
     const { source, target } = connection;
     if (!target.isAlive) return;
     const reader = new FrameReader((received, body) => target.received(source.id, received, body));
-    target.thread.arrive('message', () => read(reader, bytes), message);
+    target.thread.arrive('message', () => (target.isPast(source) ? undefined : read(reader, bytes)), message);
   }
 
   /** Bytes of the connection's stream, in one piece or two. */

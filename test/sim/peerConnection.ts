@@ -8,6 +8,10 @@ import type { Thread } from './thread.ts';
 
 /** A process, as the network sees it. */
 export interface Endpoint {
+  /** Of the data directory. */
+  readonly instance: string;
+  /** Whether a connection from another data directory of that node came since: what one of before brings is not heard any more. */
+  isPast(source: Pick<Endpoint, 'id' | 'instance'>): boolean;
   readonly id: NodeId;
   readonly isAlive: boolean;
   /** The thread that has the sockets. */
