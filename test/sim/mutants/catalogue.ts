@@ -86,7 +86,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['election safety', 'leader completeness', 'committed bytes'],
     withinSeeds: 300,
-    foundAt: 19,
+    foundAt: 39,
   },
   {
     name: 'longer log not needed',
@@ -94,7 +94,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: RAFT, find: '(lastTerm === this.log.lastTerm && end >= this.log.end)', replace: 'lastTerm === this.log.lastTerm' }],
     foundBy: ['leader completeness', 'committed bytes'],
     withinSeeds: 200,
-    foundAt: 2,
+    foundAt: 17,
   },
   {
     name: 'wiped node votes',
@@ -105,7 +105,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['election safety', 'leader completeness', 'committed bytes'],
     withinSeeds: 500,
-    foundAt: 92,
+    foundAt: 185,
   },
   {
     name: 'old copy never fed',
@@ -287,7 +287,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/raft/termTable.ts', find: '?.offset ?? -1) >= end', replace: '?.offset ?? -1) > end' }],
     foundBy: ['committed bytes', 'log matching', 'soundness'],
     withinSeeds: 100,
-    foundAt: 2,
+    foundAt: 3,
   },
   {
     name: 'truncation to the commit',
@@ -326,7 +326,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/raft/reads.ts', find: '(each) => each.round <= round', replace: '() => true' }],
     foundBy: ['history'],
     withinSeeds: 500,
-    foundAt: 99,
+    foundAt: 6,
   },
   {
     name: 'read before the term is committed',
@@ -364,7 +364,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: LEADERSHIP, find: 'return this.#core.members.isMajority(heard);', replace: 'return true;' }],
     foundBy: ['check quorum'],
     withinSeeds: 50,
-    foundAt: 5,
+    foundAt: 2,
   },
   {
     name: 'one campaign only',
@@ -410,7 +410,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: TRANSFER, find: 'this.#durableAtMs = nowMs;\n            this.begin();', replace: '' }],
     foundBy: ['progress'],
     withinSeeds: 1000,
-    foundAt: 14,
+    foundAt: 18,
   },
   {
     name: 'hung main thread keeps the office',
