@@ -134,17 +134,18 @@ export class Mending {
   /** Has `node` send what it has committed, up to `bound`. */
   async #askNode(node: number, bound: number): Promise<Round> {
     const { raft, loop, tasks } = this.#ports;
+    const durable = this.#damage?.durable ?? bound;
     while (this.#at < bound) {
       const answer = await fetchFrom(raft(), loop, this.#times.answer, { node, from: this.#at, end: bound, isOpen: true });
       if (this.#isOver || !this.#isDamaged) return { outcome: 'over' };
       if (answer.outcome !== 'entries') return { outcome: 'failed', why: `node ${node} ${REFUSALS[answer.outcome]}` };
-      const patched = await tasks.mend({ step: 'patch', from: this.#at, bytes: answer.bytes, lastTerm: this.#lastTerm });
+      const patched = await tasks.mend({ step: 'patch', from: this.#at, bytes: answer.bytes, lastTerm: this.#lastTerm, durable });
       if (this.#isOver) return { outcome: 'over' };
       if (patched.outcome !== 'patched')
         return { outcome: 'failed', why: `node ${node}: ${'sentence' in patched ? patched.sentence : ''}` };
       this.#at += answer.bytes;
       this.#lastTerm = patched.lastTerm;
-      if (patched.rightTo >= (this.#damage?.durable ?? 0)) return this.#finish(node, bound);
+      if (patched.rightTo >= durable) return this.#finish(node, bound);
     }
     return this.#finish(node, bound);
   }

@@ -11,6 +11,7 @@ import { assert } from '../core/assert.ts';
 import { viewOf } from '../core/bytes.ts';
 import { NO_INSTANCE } from '../core/ids.ts';
 import { positionOf } from '../core/position.ts';
+import { findMark } from '../format/durableMark.ts';
 import { type NodesAt, nodeChanges } from '../format/nodeChanges.ts';
 import { LogFold } from '../memory/logFold.ts';
 import { SLOT, STATE, WORD } from '../memory/map.ts';
@@ -21,8 +22,11 @@ import { judgeOpen, openTerms } from './openSegment.ts';
 import { foldSegment, rewritePages, walkSegment } from './segmentLoader.ts';
 
 export type MendRequest =
-  /** The heal buffer has `bytes` of entries from log offset `from` on; none before them is of a later term than `lastTerm`. All of them are committed. */
-  | { readonly step: 'patch'; readonly from: number; readonly bytes: number; readonly lastTerm: number }
+  /**
+   * The heal buffer has `bytes` of entries from log offset `from` on; none before them is of a later term than `lastTerm`. All of them are committed. At least
+   * what is before `durable` was durable here before the damage.
+   */
+  | { readonly step: 'patch'; readonly from: number; readonly bytes: number; readonly lastTerm: number; readonly durable: number }
   /** `bound`: everything before it was committed. */
   | { readonly step: 'finish'; readonly bound: number };
 
@@ -44,11 +48,16 @@ export type MendAnswer =
 
 export function mend(context: StorageContext, request: MendRequest): MendAnswer {
   assert(context.memory.word32(STATE.DAMAGED) !== 0 && context.memory.openSlot >= 0, 'only what is damaged is mended');
-  return request.step === 'patch' ? patch(context, request.from, request.bytes, request.lastTerm) : finish(context, request.bound);
+  return request.step === 'patch' ? patch(context, request) : finish(context, request.bound);
 }
 
-function patch(context: StorageContext, from: number, bytes: number, minTerm: number): MendAnswer {
-  const { disk, directory, memory } = context;
+/**
+ * With its last piece the segment is whole, for this start and for all later ones: so it is not written unless nothing can be missing after it. The mark of the
+ * last write says that, where the log then ends. Without it, or before it, there may have been more, which is as damaged: such a write is taken for a
+ * torn one where nothing else is wrong, but not here.
+ */
+function patch(context: StorageContext, { from, bytes, lastTerm: minTerm, durable }: Extract<MendRequest, { step: 'patch' }>): MendAnswer {
+  const { disk, directory, memory, identity } = context;
   const slot = memory.openSlot;
   const base = memory.slotWord(slot, SLOT.BASE);
   const at = memory.map.coldAt(memory.map.healBuffer);
@@ -62,15 +71,24 @@ function patch(context: StorageContext, from: number, bytes: number, minTerm: nu
   const { lastTerm } = sent;
   const file = disk.openWrite(`${directory}/${segmentName(base)}`);
   try {
+    const fileBytes = Math.min(disk.size(file), memory.map.shape.segmentBytes);
+    const past = Math.max(0, fileBytes - position - bytes);
+    memory.wasm.verify(memory.map.slotAt(slot) + position + bytes, past, from + bytes, lastTerm, result);
+    const rightTo = from + bytes + memory.readResult(result, noWalk()).bytes;
+    const end = positionOf(rightTo, base);
+    const mark = findMark(memory.slotBytes(slot, end, Math.max(end, fileBytes)), rightTo, identity.markSeed);
+    if (rightTo >= durable && mark?.at !== rightTo)
+      return {
+        outcome: 'refused',
+        sentence: `what this node wrote after log offset ${rightTo} may be damaged, too: only the leader knows`,
+      };
     memory.slotBytes(slot, position, position + bytes).set(memory.bytes.subarray(at, at + bytes));
     rewritePages(context, file, slot, position, position + bytes);
     disk.dataSync(file);
-    const past = Math.min(disk.size(file), memory.map.shape.segmentBytes) - position - bytes;
-    memory.wasm.verify(memory.map.slotAt(slot) + position + bytes, Math.max(0, past), from + bytes, lastTerm, result);
+    return { outcome: 'patched', rightTo, lastTerm };
   } finally {
     disk.close(file);
   }
-  return { outcome: 'patched', rightTo: from + bytes + memory.readResult(result, noWalk()).bytes, lastTerm };
 }
 
 /** No writer may run, and nothing may be appended. */

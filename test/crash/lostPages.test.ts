@@ -215,7 +215,7 @@ describe('the open segment of a node that has others', () => {
     for (let at = from; rightTo < log.length; at = rightTo) {
       const [end = 0] = ends.filter((each) => each > at);
       memory.bytes.set(log.subarray(at, end), memory.map.coldAt(memory.map.healBuffer));
-      const patched = mend(context, { step: 'patch', from: at, bytes: end - at, lastTerm });
+      const patched = mend(context, { step: 'patch', from: at, bytes: end - at, lastTerm, durable: log.length });
       if (patched.outcome !== 'patched') throw new Error(JSON.stringify(patched));
       ({ rightTo } = patched);
     }

@@ -34,7 +34,8 @@ interface Damaged {
   readonly image: DiskImage;
 }
 
-function build(): Damaged {
+/** `isStopped`: as a node leaves it that was stopped; otherwise one that was killed, and no mark says that its last write is durable. */
+function build(isStopped = true): Damaged {
   const random = new Random(3);
   const disk = new MemoryDisk();
   createIdentity(disk, DIRECTORY, RANDOM_BYTES, { nodes: [1, 2, 3] });
@@ -45,13 +46,15 @@ function build(): Damaged {
     expect(node.append(makeBatch([size], random).entries, 1)).toBe('ordered');
     node.settle();
     ends.push(memory.tail);
-    memory.setWord(WORD.COMMIT, memory.tail);
+    memory.setWord(WORD.COMMIT, isStopped ? memory.tail : (ends.at(-2) ?? 0));
   }
   const end = memory.tail;
+  const killed = disk.image();
   node.stop();
   const log = memory.slotBytes(RECOVERY_SLOT, SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES + end).slice();
-  disk.flipBit(PATH, SEGMENT_HEADER_BYTES + (ends[1] ?? 0) + 2000);
-  return { log, ends, image: disk.image() };
+  const left = isStopped ? disk : new MemoryDisk(killed);
+  left.flipBit(PATH, SEGMENT_HEADER_BYTES + (ends[1] ?? 0) + 2000);
+  return { log, ends, image: left.image() };
 }
 
 /** What a start finds. */
@@ -73,7 +76,7 @@ function mendAll(disk: Disk, { log, ends }: Damaged): void {
   let [from, rightTo] = [recovered.end, 0];
   for (const end of ends.filter((each) => each > from).slice(0, 2)) {
     memory.bytes.set(log.subarray(from, end), memory.map.coldAt(memory.map.healBuffer));
-    const answer = mend(context, { step: 'patch', from, bytes: end - from, lastTerm });
+    const answer = mend(context, { step: 'patch', from, bytes: end - from, lastTerm, durable: recovered.damage?.durable ?? 0 });
     if (answer.outcome !== 'patched') throw new Error(JSON.stringify(answer));
     ({ lastTerm, rightTo } = answer);
     from = end;
@@ -172,6 +175,30 @@ describe('a damaged open segment', () => {
     expect(changed).toBeGreaterThan(4);
   });
 
+  it('E123: that may lack more than what is known to have been there is not mended without a leader, and nothing of it is written', () => {
+    const last = build(false);
+    for (const isWide of [false, true]) {
+      const disk = new MemoryDisk(last.image);
+      // The damage reaches into what was written last: where nothing else is wrong, that is taken for torn by a crash.
+      if (isWide) disk.flipBit(PATH, SEGMENT_HEADER_BYTES + (ends[3] ?? 0) + 50);
+      const { recovered, identity } = start(disk);
+      expect(recovered.damage).toMatchObject({ from, durable: ends[3], hasKnownEnd: true });
+      takeOver(recovered);
+      const context = { disk, directory: DIRECTORY, identity, memory, nowMs };
+      const left = disk.image().get(PATH)?.bytes.slice();
+      const bytes = (ends[2] ?? 0) - from;
+      memory.bytes.set(log.subarray(from, from + bytes), memory.map.coldAt(memory.map.healBuffer));
+      const answer = mend(context, { step: 'patch', from, bytes, lastTerm: recovered.lastTerm, durable: ends[3] ?? 0 });
+      if (!isWide) {
+        expect(answer).toMatchObject({ outcome: 'patched', rightTo: log.length });
+        continue;
+      }
+      expect(answer).toMatchObject({ outcome: 'refused' });
+      expect(disk.image().get(PATH)?.bytes).toEqual(left);
+      expect(start(disk).identity).toMatchObject({ standing: 'damaged', beforeDamage: 'voter' });
+    }
+  });
+
   it('is refused where there is nobody to have it from, and where what was sent is not right nothing is written', () => {
     const disk = new MemoryDisk(image);
     const { recovered, identity } = start(disk);
@@ -181,7 +208,7 @@ describe('a damaged open segment', () => {
     const bytes = (ends[2] ?? 0) - from;
     for (const wrong of [log.slice(from, from + bytes).with(100, 1), log.slice(from + 1, from + 1 + bytes), log.slice(0, bytes)]) {
       memory.bytes.set(wrong, memory.map.coldAt(memory.map.healBuffer));
-      expect(mend(context, { step: 'patch', from, bytes, lastTerm: recovered.lastTerm }).outcome).toBe('refused');
+      expect(mend(context, { step: 'patch', from, bytes, lastTerm: recovered.lastTerm, durable: log.length }).outcome).toBe('refused');
     }
     expect(mend(context, { step: 'finish', bound: log.length })).toMatchObject({ outcome: 'refused' });
     expect([memory.tail, disk.image().get(PATH)?.bytes]).toEqual([from, left]);
