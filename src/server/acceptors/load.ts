@@ -15,6 +15,8 @@ async function loadUws(): Promise<MakeAcceptor> {
   const given = process.env[HEAD_SIZE];
   process.env[HEAD_SIZE] = given ?? String(MAX_HTTP_HEAD_BYTES);
   try {
+    // One after the other: imports of one module keep no order between what is bundled and what is not.
+    await import('./uwsBinary.ts');
     const { UwsAcceptor } = await import('./uws.ts');
     return (options, events) => new UwsAcceptor(options, events);
   } finally {

@@ -1,7 +1,5 @@
 // uWebSockets.js as acceptor.
 
-import './uwsBinary.ts';
-
 import * as uWS from 'uWebSockets.js';
 import { Buffer } from 'node:buffer';
 import { X509Certificate } from 'node:crypto';

@@ -301,7 +301,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['old copies', 'majority', 'leader completeness', 'committed bytes', 'durability', 'convergence', 'progress'],
     withinSeeds: 300,
-    foundAt: 16,
+    foundAt: 18,
   },
   {
     name: 'offsets compared without terms',
@@ -337,7 +337,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['history'],
     withinSeeds: 500,
-    foundAt: 3,
+    foundAt: 20,
   },
   {
     name: 'uncommitted bytes shown',
@@ -355,7 +355,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/memory/hotReader.ts', find: 'Math.min(closedEnd, commit)', replace: 'closedEnd' }],
     foundBy: ['visibility'],
     withinSeeds: 200,
-    foundAt: 14,
+    foundAt: 18,
   },
   // Liveness
   {
@@ -429,7 +429,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['office'],
     withinSeeds: 150,
-    foundAt: 55,
+    foundAt: 95,
   },
   {
     name: 'hang outlasts an answer',
@@ -500,7 +500,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/storage/openSegment.ts', find: 'rewrite(context, file, RECOVERY_SLOT, durable, position);', replace: '' }],
     foundBy: ['durability'],
     withinSeeds: 100,
-    foundAt: 32,
+    foundAt: 60,
   },
   {
     name: 'sync tried again',
@@ -514,7 +514,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['durability'],
     withinSeeds: 200,
-    foundAt: 57,
+    foundAt: 60,
   },
   {
     name: 'directory not synced',
@@ -543,7 +543,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: TAIL, find: 'if (rolls && base !== tail)', replace: 'if (false)' }],
     foundBy: ['soundness', 'log matching', 'convergence', 'durability'],
     withinSeeds: 1000,
-    foundAt: 591,
+    foundAt: 199,
   },
   {
     name: 'empty segment kept',
@@ -559,7 +559,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: TRUNCATION, find: 'cut(context, slot, last, offset, removed.at(-1) ?? tail);', replace: '' }],
     foundBy: ['durability', 'log matching', 'soundness', 'leader completeness'],
     withinSeeds: 1000,
-    foundAt: 17,
+    foundAt: 199,
   },
   {
     name: 'part of a batch recovered',
@@ -611,7 +611,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: APPENDS, find: 'this.#memory.durable >= end ? 1', replace: 'this.#memory.tail >= end ? 1' }],
     foundBy: ['honest receipts'],
     withinSeeds: 20,
-    foundAt: 2,
+    foundAt: 14,
   },
   {
     name: 'all nodes named',
@@ -641,7 +641,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['old copies'],
     withinSeeds: 400,
-    foundAt: 94,
+    foundAt: 84,
   },
   // Conditions and chains
   {
@@ -666,7 +666,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: CHAIN, find: 'if (this.#done !== number - 1)', replace: 'if (this.#done === 0)' }],
     foundBy: ['history'],
     withinSeeds: 300,
-    foundAt: 53,
+    foundAt: 38,
   },
   {
     name: 'follower forgets its data',

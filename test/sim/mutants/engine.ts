@@ -15,7 +15,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     patches: [{ file: APPENDS, find: 'this.#leaderTerm === this.#term)', replace: 'this.#term > 0)' }],
     foundBy: ['history', 'visibility', 'honest receipts'],
     withinSeeds: 160,
-    foundAt: 84,
+    foundAt: 64,
   },
   {
     name: 'end before the leader answered',
@@ -38,7 +38,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     patches: [{ file: ENDS, find: 'if (target > this.#memory.commit) {', replace: 'if (target < 0) {' }],
     foundBy: ['history'],
     withinSeeds: 50,
-    foundAt: 4,
+    foundAt: 3,
   },
   {
     name: 'reading goes past the commit',
@@ -68,6 +68,6 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     patches: [{ file: RAFT_LINK, find: "this.#post({ kind: 'sealed', segment: { base, end } });", replace: 'void base, end;' }],
     foundBy: ['convergence', 'progress', 'soundness'],
     withinSeeds: 100,
-    foundAt: 14,
+    foundAt: 18,
   },
 ];

@@ -62,7 +62,7 @@ export const HEAL_MUTANTS: readonly Mutant[] = [
     patches: [{ file: READER, find: 'truncations !== this.#truncations', replace: 'false' }],
     foundBy: ['heals', 'visibility', 'convergence'],
     withinSeeds: 900,
-    foundAt: 47,
+    foundAt: 127,
   },
   {
     name: 'damage that nobody is told of',

@@ -4,6 +4,7 @@ import type { Mutant } from './mutant.ts';
 
 const DIRECTORY = 'src/storage/dataDirectory.ts';
 const FETCHES = 'src/replication/fetches.ts';
+const MENDER = 'src/storage/mender.ts';
 const MENDING = 'src/node/mending.ts';
 
 export const OPEN_DAMAGE_MUTANTS: readonly Mutant[] = [
@@ -35,7 +36,7 @@ export const OPEN_DAMAGE_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['convergence', 'leader completeness', 'election safety', 'committed bytes'],
     withinSeeds: 900,
-    foundAt: 553,
+    foundAt: 135,
   },
   {
     name: 'damage whose end is taken for known',
@@ -94,7 +95,7 @@ export const OPEN_DAMAGE_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['durability', 'log matching', 'committed bytes', 'leader completeness', 'soundness'],
     withinSeeds: 900,
-    foundAt: 713,
+    foundAt: 167,
   },
   {
     name: 'mended after something was given up',
@@ -108,6 +109,14 @@ export const OPEN_DAMAGE_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['durability', 'leader completeness', 'soundness'],
     withinSeeds: 900,
-    foundAt: 553,
+    foundAt: 71,
+  },
+  {
+    name: 'mended although the last write is lost',
+    what: 'E123: a node counts again once it has what was known to be durable, although the damage reached into what it wrote last',
+    patches: [{ file: MENDER, find: 'mark?.at !== rightTo', replace: 'rightTo < 0' }],
+    foundBy: ['durability', 'leader completeness', 'soundness'],
+    withinSeeds: 900,
+    foundAt: 199,
   },
 ];

@@ -44,7 +44,7 @@ export const SEAL_MUTANTS: readonly Mutant[] = [
     patches: [{ file: FEED, find: 'return this.#different.size > 0 && ', replace: 'return false && ' }],
     foundBy: ['seals'],
     withinSeeds: 400,
-    foundAt: 2,
+    foundAt: 80,
   },
   {
     name: 'other copy that clients are shown',
@@ -55,6 +55,6 @@ export const SEAL_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['seals'],
     withinSeeds: 400,
-    foundAt: 26,
+    foundAt: 80,
   },
 ];

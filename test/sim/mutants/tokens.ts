@@ -27,7 +27,7 @@ export const TOKEN_MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/node/engine.ts', find: 'this.access.start(offset);', replace: '' }],
     foundBy: ['tokens'],
     withinSeeds: 300,
-    foundAt: 123,
+    foundAt: 18,
   },
   {
     name: 'changes of tokens in the order in which they come',

@@ -31,7 +31,7 @@ export const TRIM_MUTANTS: readonly Mutant[] = [
     patches: [{ file: BATCH_BEFORE, find: 'walk(from, end, start === undefined)', replace: 'walk(from, end, false)' }],
     foundBy: ['trims'],
     withinSeeds: 100,
-    foundAt: 93,
+    foundAt: 29,
   },
   {
     name: 'trim that is not saved',
@@ -58,7 +58,7 @@ export const TRIM_MUTANTS: readonly Mutant[] = [
     patches: [{ file: TAIL, find: 'this.#memory.setWord(WORD.DATA_END, this.fold.toldDataEnd)', replace: 'void 0' }],
     foundBy: ['data end', 'log state'],
     withinSeeds: 200,
-    foundAt: 22,
+    foundAt: 1,
   },
   {
     name: 'jump over what was trimmed',

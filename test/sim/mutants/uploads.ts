@@ -54,7 +54,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['log matching'],
     withinSeeds: 60,
-    foundAt: 6,
+    foundAt: 34,
   },
   {
     name: 'digest not compared',
@@ -62,7 +62,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     patches: [DIGEST],
     foundBy: ['log matching'],
     withinSeeds: 60,
-    foundAt: 6,
+    foundAt: 34,
   },
   {
     name: 'refused reference leaves a trace',
@@ -76,7 +76,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['data end'],
     withinSeeds: 60,
-    foundAt: 6,
+    foundAt: 16,
   },
   {
     name: 'mask ignored',
@@ -126,7 +126,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     patches: [{ file: UPLOADS, find: 'if (staged.endMs <= nowMs)', replace: 'if (staged.caller.isClosed && staged.endMs <= nowMs)' }],
     foundBy: ['uploads'],
     withinSeeds: 60,
-    foundAt: 2,
+    foundAt: 18,
   },
   {
     name: 'expiry looks once',
@@ -142,7 +142,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     patches: [{ file: UPLOADS, find: 'this.counters.placed += 1;\n        this.#drop(staged);', replace: 'this.counters.placed += 1;' }],
     foundBy: ['uploads'],
     withinSeeds: 60,
-    foundAt: 4,
+    foundAt: 16,
   },
   {
     name: 'uploads that could not be placed are kept',
