@@ -543,7 +543,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: TAIL, find: 'if (rolls && base !== tail)', replace: 'if (false)' }],
     foundBy: ['soundness', 'log matching', 'convergence', 'durability'],
     withinSeeds: 1000,
-    foundAt: 199,
+    foundAt: 447,
   },
   {
     name: 'empty segment kept',
@@ -559,7 +559,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: TRUNCATION, find: 'cut(context, slot, last, offset, removed.at(-1) ?? tail);', replace: '' }],
     foundBy: ['durability', 'log matching', 'soundness', 'leader completeness'],
     withinSeeds: 1000,
-    foundAt: 199,
+    foundAt: 363,
   },
   {
     name: 'part of a batch recovered',

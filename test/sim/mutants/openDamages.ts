@@ -39,26 +39,12 @@ export const OPEN_DAMAGE_MUTANTS: readonly Mutant[] = [
     foundAt: 135,
   },
   {
-    name: 'damage whose end is taken for known',
-    what: 'a node whose last mark cannot be read takes what is left for all that it had, once it has what was committed as far as it knew',
-    patches: [
-      {
-        file: 'src/storage/openSegment.ts',
-        find: 'durable: Math.max(found?.durable ?? 0, bound, end + 1), hasKnownEnd: false',
-        replace: 'durable: Math.max(found?.durable ?? 0, bound, end + 1), hasKnownEnd: true',
-      },
-    ],
-    foundBy: ['durability', 'leader completeness', 'soundness', 'committed bytes'],
-    withinSeeds: 900,
-    foundAt: 695,
-  },
-  {
     name: 'page that is not read is none',
     what: 'a page that cannot be read is taken for one of zeros, after which nothing was',
     patches: [{ file: 'src/storage/openSegment.ts', find: 'if (lost === undefined || mark?.at === end)', replace: 'if (true)' }],
     foundBy: ['durability', 'leader completeness'],
     withinSeeds: 900,
-    foundAt: 695,
+    foundAt: 887,
   },
   {
     name: 'damaged node that counts',
