@@ -6,6 +6,7 @@ import { SLOT, WORD } from '../../src/memory/map.ts';
 import type { StopReport } from '../../src/node/stop.ts';
 import { Random } from '../assembly/random.ts';
 import type { Process } from './process.ts';
+import { planStrikes } from './strikes.ts';
 import { promise } from './violation.ts';
 import type { World } from './world.ts';
 
@@ -31,11 +32,7 @@ export class Stops {
 
   /** Plans what is to come in the time of faults. */
   start(): void {
-    const { profile, scheduler } = this.#world;
-    if (!this.isOn) return;
-    for (let left = 1 + this.#random.below(MOST); left > 0; left -= 1) {
-      scheduler.after((profile.chaosMs * (50 + this.#random.below(850))) / 1000, () => this.#strike());
-    }
+    if (this.isOn) planStrikes(this.#world, this.#random, MOST, () => this.#strike());
   }
 
   #strike(): void {

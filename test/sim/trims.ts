@@ -8,6 +8,7 @@ import { Random } from '../assembly/random.ts';
 import { SEGMENT_BYTES } from './payloads.ts';
 import type { Process } from './process.ts';
 import type { SimNode } from './simNode.ts';
+import { planStrikes } from './strikes.ts';
 import { promise } from './violation.ts';
 import type { World } from './world.ts';
 
@@ -54,9 +55,7 @@ export class Trims {
   start(): void {
     const { profile, scheduler } = this.#world;
     if (!this.isOn) return;
-    for (let left = 1 + this.#random.below(MOST); left > 0; left -= 1) {
-      scheduler.after((profile.chaosMs * (50 + this.#random.below(850))) / 1000, () => this.#trim());
-    }
+    planStrikes(this.#world, this.#random, MOST, () => this.#trim());
     if (!this.hasPolicies) return;
     for (let left = 1 + this.#random.below(MOST); left > 0; left -= 1) {
       scheduler.after((profile.chaosMs * this.#random.below(950)) / 1000, () => this.#setPolicy(this.#drawPolicy()));
