@@ -48,7 +48,7 @@ const LONGEST = [
 
 /** Folders whose files ask nothing of the process that they run in: to load all modules again for each would cost more than most of them. */
 const SHARING =
-  'assembly|bench|client|cluster|core|crash|docs|format|fuzz|history|interleave|memory|peers|protocol|raft|replication|storage|tls';
+  'assembly|bench|client|cluster|core|crash|dashboard|docs|format|fuzz|history|interleave|memory|peers|protocol|raft|replication|storage|tls';
 
 /** Files that look at how fast a client is served beside others: what else runs must leave it its share of the cores. They come after all others, two at a time. */
 const PACED = [

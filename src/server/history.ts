@@ -17,18 +17,20 @@ export interface Measured {
   readonly roomBytes: number | undefined;
 }
 
-/** The numbers of each step; null where there was none, as no append had a time in a step without appends. */
-export const SERIES = [
-  'entriesPerSecond',
-  'bytesPerSecond',
-  'appendP50Ms',
-  'appendP99Ms',
-  'syncP99Ms',
-  'connections',
-  'residentBytes',
-  'roomBytes',
-] as const;
-export type SeriesName = (typeof SERIES)[number];
+/** A step's numbers; null: there was none, as no append had a time in a step without appends. */
+interface Step {
+  /** When it ended, Unix milliseconds. */
+  readonly atMs: number;
+  readonly entriesPerSecond: number;
+  readonly bytesPerSecond: number;
+  readonly appendP50Ms: number | null;
+  readonly appendP99Ms: number | null;
+  readonly syncP99Ms: number | null;
+  readonly connections: number;
+  readonly residentBytes: number;
+  readonly roomBytes: number | null;
+}
+export type SeriesName = Exclude<keyof Step, 'atMs'>;
 
 /** Steps of one length, the oldest first. Times are Unix milliseconds, at the end of each step. */
 export interface Span {
@@ -51,24 +53,27 @@ const SPANS = [
 ] as const;
 const TICK_MS = SPANS[0].stepMs;
 
-/** Steps of one length in a ring. */
-class Ring {
-  readonly stepMs: number;
+/** What share of the times counted between `before` and `now` took no longer, in milliseconds. */
+function withinMs(now: readonly number[], before: readonly number[], firstSeconds: number, share: number): number | null {
+  const counts = now.map((count, i) => count - (before[i] ?? 0));
+  const seconds = quantile(counts, firstSeconds, share);
+  return seconds === undefined ? null : seconds * 1e3;
+}
+
+/** The last steps of one length. */
+class Steps {
   /** When the step under way is over, by the loop's clock. */
   dueMs: number;
-  readonly #steps: number;
-  readonly #atMs: Float64Array;
-  readonly #values: ReadonlyMap<SeriesName, Float64Array>;
-  #count = 0;
+  readonly #stepMs: number;
+  readonly #most: number;
+  readonly #kept: Step[] = [];
   #before: Measured;
   #beganMs: number;
 
   constructor({ stepMs, steps }: (typeof SPANS)[number], first: Measured, nowMs: number) {
-    this.stepMs = stepMs;
+    this.#stepMs = stepMs;
+    this.#most = steps;
     this.dueMs = nowMs + stepMs;
-    this.#steps = steps;
-    this.#atMs = new Float64Array(steps);
-    this.#values = new Map(SERIES.map((name) => [name, new Float64Array(steps)]));
     this.#before = first;
     this.#beganMs = nowMs;
   }
@@ -77,58 +82,45 @@ class Ring {
   end(now: Measured, nowMs: number, wallMs: number, { firstAppendSeconds, firstSyncSeconds }: HistorySources): void {
     const before = this.#before;
     const seconds = Math.max(1e-3, (nowMs - this.#beganMs) / 1000);
-    const within = (counts: readonly number[], earlier: readonly number[], first: number, share: number): number => {
-      const found = quantile(
-        counts.map((count, i) => count - (earlier[i] ?? 0)),
-        first,
-        share,
-      );
-      return found === undefined ? Number.NaN : found * 1e3;
-    };
-    const at = this.#count % this.#steps;
-    const set = (name: SeriesName, value: number): void => {
-      const values = this.#values.get(name);
-      if (values !== undefined) values[at] = value;
-    };
-    this.#atMs[at] = wallMs;
-    set('entriesPerSecond', (now.entries - before.entries) / seconds);
-    set('bytesPerSecond', (now.bytes - before.bytes) / seconds);
-    set('appendP50Ms', within(now.appendCounts, before.appendCounts, firstAppendSeconds, 0.5));
-    set('appendP99Ms', within(now.appendCounts, before.appendCounts, firstAppendSeconds, 0.99));
-    set('syncP99Ms', within(now.syncCounts, before.syncCounts, firstSyncSeconds, 0.99));
-    set('connections', now.connections);
-    set('residentBytes', now.residentBytes);
-    set('roomBytes', now.roomBytes ?? Number.NaN);
-    this.#count += 1;
+    if (this.#kept.length === this.#most) this.#kept.shift();
+    this.#kept.push({
+      atMs: wallMs,
+      entriesPerSecond: (now.entries - before.entries) / seconds,
+      bytesPerSecond: (now.bytes - before.bytes) / seconds,
+      appendP50Ms: withinMs(now.appendCounts, before.appendCounts, firstAppendSeconds, 0.5),
+      appendP99Ms: withinMs(now.appendCounts, before.appendCounts, firstAppendSeconds, 0.99),
+      syncP99Ms: withinMs(now.syncCounts, before.syncCounts, firstSyncSeconds, 0.99),
+      connections: now.connections,
+      residentBytes: now.residentBytes,
+      roomBytes: now.roomBytes ?? null,
+    });
     this.#before = now;
     this.#beganMs = nowMs;
-    this.dueMs = nowMs + this.stepMs;
+    this.dueMs = nowMs + this.#stepMs;
   }
 
   span(): Span {
-    const kept = Math.min(this.#count, this.#steps);
-    const places = Array.from({ length: kept }, (_, i) => (this.#count - kept + i) % this.#steps);
-    const valuesOf = (name: SeriesName): (number | null)[] => {
-      const values = this.#values.get(name);
-      return places.map((place) => values?.[place] ?? Number.NaN).map((value) => (Number.isNaN(value) ? null : value));
+    const valuesOf = (name: SeriesName): (number | null)[] => this.#kept.map((step) => step[name]);
+    return {
+      stepMs: this.#stepMs,
+      atMs: this.#kept.map(({ atMs }) => atMs),
+      series: {
+        entriesPerSecond: valuesOf('entriesPerSecond'),
+        bytesPerSecond: valuesOf('bytesPerSecond'),
+        appendP50Ms: valuesOf('appendP50Ms'),
+        appendP99Ms: valuesOf('appendP99Ms'),
+        syncP99Ms: valuesOf('syncP99Ms'),
+        connections: valuesOf('connections'),
+        residentBytes: valuesOf('residentBytes'),
+        roomBytes: valuesOf('roomBytes'),
+      },
     };
-    const series = {
-      entriesPerSecond: valuesOf('entriesPerSecond'),
-      bytesPerSecond: valuesOf('bytesPerSecond'),
-      appendP50Ms: valuesOf('appendP50Ms'),
-      appendP99Ms: valuesOf('appendP99Ms'),
-      syncP99Ms: valuesOf('syncP99Ms'),
-      connections: valuesOf('connections'),
-      residentBytes: valuesOf('residentBytes'),
-      roomBytes: valuesOf('roomBytes'),
-    };
-    return { stepMs: this.stepMs, atMs: places.map((place) => this.#atMs[place] ?? 0), series };
   }
 }
 
 export class History {
   readonly #sources: HistorySources;
-  readonly #rings: readonly Ring[];
+  readonly #all: readonly Steps[];
   #timer: Timer | undefined;
 
   /** It measures from now on, until {@link stop}. */
@@ -136,7 +128,7 @@ export class History {
     this.#sources = sources;
     const first = sources.measure();
     const nowMs = sources.loop.nowMs();
-    this.#rings = SPANS.map((span) => new Ring(span, first, nowMs));
+    this.#all = SPANS.map((span) => new Steps(span, first, nowMs));
     this.#wait();
   }
 
@@ -146,7 +138,7 @@ export class History {
 
   /** The last 15 minutes, and the last 24 hours. */
   spans(): readonly Span[] {
-    return this.#rings.map((ring) => ring.span());
+    return this.#all.map((steps) => steps.span());
   }
 
   #wait(): void {
@@ -158,7 +150,7 @@ export class History {
     const nowMs = loop.nowMs();
     const now = measure();
     // A timer may come a little early.
-    for (const ring of this.#rings) if (nowMs >= ring.dueMs - TICK_MS / 2) ring.end(now, nowMs, loop.wallMs(), this.#sources);
+    for (const steps of this.#all) if (nowMs >= steps.dueMs - TICK_MS / 2) steps.end(now, nowMs, loop.wallMs(), this.#sources);
     this.#wait();
   }
 }
