@@ -22,7 +22,7 @@ export const memory: Scenario = {
       await sleep(SETTLE_MS);
       const after = await node.resident();
       return [
-        { what: 'idle', value: idle.now / 1e6, unit: 'MB', target: { is: 'at most', value: 120 } },
+        { what: 'idle', value: idle.now / 1e6, unit: 'MB', target: { is: 'at most', value: 80 } },
         { what: 'peak under load', value: loaded.peak / 1e6, unit: 'MB', target: { is: 'at most', value: 400 } },
         { what: 'idle again after the load', value: after.now / 1e6, unit: 'MB' },
       ];

@@ -30,8 +30,9 @@ export class Pools implements DiskTasks {
     const options = { keepsRunning, ...events };
     this.#directory = setup.directory;
     // Writer tasks block for long: each needs a thread of its own, up to one a slot. With fewer, the oldest segments have them.
-    // The next segment's writer waits in a thread that is there already: starting one takes longer than many appends.
-    this.#writers = new ThreadPool(setup, { minThreads: 2, maxThreads: setup.shared.shape.slots, ...options });
+    // Where segments fill quickly the threads of those before are there for the next ones. Where they do not, a second thread would be 10 MB for nothing:
+    // the first one has sealed its segment, and writes the next, long before another one has started.
+    this.#writers = new ThreadPool(setup, { minThreads: 1, maxThreads: setup.shared.shape.slots, ...options });
     this.#allocator = new ThreadPool(setup, { minThreads: 0, maxThreads: 1, ...options });
     this.#readers = new ThreadPool(setup, { minThreads: 0, maxThreads: COLD_READERS, ...options });
   }
