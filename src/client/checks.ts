@@ -16,6 +16,8 @@ import { checkTime } from './times.ts';
 const MIB = 1024 * 1024;
 
 export const DEFAULT_CREDIT_BYTES = 4 * MIB;
+/** As much as a message of several appends may ever have. */
+const MAX_BATCH_BYTES = 256 * 1024;
 export const MAX_TIMER_MS = 0x7fff_ffff;
 
 /** Returns `value` when it is a whole number in [min, max]; TypeError or RangeError otherwise, which name it and the range. */
@@ -139,6 +141,8 @@ export function resolveSettings(options: ConnectOptions): Settings {
     reads: checkReads(options.reads ?? 'any'),
     maxInFlightBytes: checkInteger('maxInFlightBytes', options.maxInFlightBytes ?? 8 * MIB, 64 * 1024, 256 * MIB),
     maxQueuedBytes: checkInteger('maxQueuedBytes', options.maxQueuedBytes ?? 128 * MIB, 0, Number.MAX_SAFE_INTEGER),
+    lingerMs: checkInteger('lingerMs', options.lingerMs ?? 0, 0, 60_000),
+    batchBytes: checkInteger('batchBytes', options.batchBytes ?? MAX_BATCH_BYTES, 1024, MAX_BATCH_BYTES),
     connectTimeoutMs: checkInteger('connectTimeoutMs', options.connectTimeoutMs ?? 5000, 1, MAX_TIMER_MS),
     minDelayMs,
     maxDelayMs: Math.max(minDelayMs, checkInteger('reconnect.maxDelayMs', reconnect.maxDelayMs ?? 2000, 1, MAX_TIMER_MS)),

@@ -28,6 +28,8 @@ export const CONNECT_OPTIONS = [
   'reads',
   'maxInFlightBytes',
   'maxQueuedBytes',
+  'lingerMs',
+  'batchBytes',
   'connectTimeoutMs',
   'reconnect',
   'discover',

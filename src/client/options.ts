@@ -48,6 +48,13 @@ export interface ConnectOptions {
    * batch. Beyond it an append fails as QUEUE_FULL. Default 128 MiB.
    */
   readonly maxQueuedBytes?: number | undefined;
+  /**
+   * How long appends without options wait for others to share their message, after the tick in which they were made, in milliseconds, 0 to 60 000. Each takes up to so
+   * much longer; messages become fewer where appends come a few at a time. A message that is full, `close`, and a lack of room end it. Default 0.
+   */
+  readonly lingerMs?: number | undefined;
+  /** Most bytes of entries that such appends share a message for, 1 KiB to 256 KiB; an append that is larger has one of its own. Default: 256 KiB, or a quarter of the node's window where that is less. */
+  readonly batchBytes?: number | undefined;
   /** Longest time for one address to connect and greet, in milliseconds. Default 5000. */
   readonly connectTimeoutMs?: number | undefined;
   readonly reconnect?: ReconnectOptions | undefined;
@@ -303,6 +310,8 @@ export interface Settings {
   readonly reads: Reads;
   readonly maxInFlightBytes: number;
   readonly maxQueuedBytes: number;
+  readonly lingerMs: number;
+  readonly batchBytes: number;
   readonly connectTimeoutMs: number;
   readonly minDelayMs: number;
   readonly maxDelayMs: number;

@@ -1,4 +1,4 @@
-// Appends on their way out: copied into the open message at once, sealed when it is full or the tick ends, sent while the server's
+// Appends on their way out: copied into the open message at once, sealed when it is full or the tick (or linger.ts) ends, sent while the server's
 // window has room, settled by receipts.
 //
 //   append() ──► open message ──► sealed ──► sent ──► settled
@@ -21,6 +21,7 @@ import type { AppenderOwner } from './appenderOwner.ts';
 import { AppendRoute } from './appendRoute.ts';
 import { Arena } from './arena.ts';
 import { DISPLACED, NewestChain } from './chains.ts';
+import { Linger } from './linger.ts';
 import { batchTooLarge, lostErrors, type Message, type Operation, plainOperation, type Reject, type Resolve, tooLarge } from './message.ts';
 import { messageBytesOf, OpenMessage } from './openMessage.ts';
 import { isNodesRefusal, Retries } from './retries.ts';
@@ -50,6 +51,7 @@ export class Appender {
   readonly #route: AppendRoute;
 
   readonly #open: OpenMessage;
+  readonly #linger: Linger;
   #isFlushScheduled = false;
 
   readonly #sealed = new Queue<Message>();
@@ -77,6 +79,7 @@ export class Appender {
     this.#waiting = new Waiting(settings, this.#defaultFlags, watch);
     this.#room = new Room(settings.maxInFlightBytes);
     this.#open = new OpenMessage(workspace, this.#arena);
+    this.#linger = new Linger(settings.lingerMs, this.#flushInTick);
     this.#settlement = new Settlement(workspace, this.#arena, this.#room, watch);
   }
 
@@ -162,9 +165,12 @@ export class Appender {
     return this.hasRoom ? Promise.resolve() : this.#room.ready();
   }
 
-  /** Resolves when everything that was submitted is settled. */
+  /** Resolves when everything that was submitted is settled. No more is submitted after this call. */
   drained(): Promise<void> {
-    return this.#isDrained() ? Promise.resolve() : this.#room.drained();
+    if (this.#isDrained()) return Promise.resolve();
+    this.#linger.hurry();
+    this.#flush();
+    return this.#room.drained();
   }
 
   /** Goes on over the connection to a leader. */
@@ -289,7 +295,7 @@ export class Appender {
   adopt(hello: Hello): void {
     this.#maxPayloadBytes = hello.maxPayloadBytes;
     this.#windowBytes = hello.windowBytes;
-    this.#messageBytes = messageBytesOf(hello);
+    this.#messageBytes = Math.min(messageBytesOf(hello), this.#settings.batchBytes);
   }
 
   #appendSlowly(payload: Uint8Array): Promise<Receipt> {
@@ -324,6 +330,7 @@ export class Appender {
 
   /** Closes the open message, if there is one. */
   #seal(): void {
+    this.#linger.done();
     const message = this.#open.seal();
     if (message === undefined) return;
     this.#room.hold(message.entryBytes, message.rejects.length);
@@ -344,7 +351,7 @@ export class Appender {
     this.#open.limitTo(this.#waiting.length > 0 ? 0 : this.#settings.maxInFlightBytes - this.#room.bytes, this.#defaultFlags);
   }
 
-  /** All appends of this tick, and of promises that resolve in it, travel together. */
+  /** All appends of this tick, and of promises that resolve in it, travel together; with those of later ticks, while the message lingers. */
   #scheduleFlush(): void {
     this.#isFlushScheduled = true;
     queueMicrotask(this.#flushInTick);
@@ -360,6 +367,8 @@ export class Appender {
     this.#sendSealed();
     const openBytes = this.#open.entryBytes;
     if (openBytes === 0 || !this.#hasRoomToSend(openBytes)) return;
+    // Whoever has no room waits for this very message.
+    if (this.hasRoom && this.#linger.waits()) return;
     this.#seal();
     this.#sendSealed();
   }
