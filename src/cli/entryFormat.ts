@@ -5,6 +5,7 @@ import { ENTRY_HEADER_BYTES } from '../../assembly/layout.ts';
 import type { Batch } from '../client/index.ts';
 import { MAX_TIME_MS } from '../core/limits.ts';
 import { entryBytesOf, isData, kindSizeAt, payloadBytesOf } from '../format/entry.ts';
+import { fillTemplate, givenTemplate, type Template } from './template.ts';
 import { visible, visibleBytes } from './terminal.ts';
 
 export type EntryFormat = 'lines' | 'times' | 'raw' | 'json';
@@ -61,15 +62,23 @@ function timedLines(batch: Batch, isTerminal: boolean): Uint8Array {
   return Buffer.concat(parts);
 }
 
-/** One JSON object a line; a payload that is not UTF-8 is in base64, and `encoding` says so. */
+/** One JSON object a line, or with `--format` its template; a payload that is not UTF-8 is in base64, and `encoding` says so. */
 function jsonLines(batch: Batch): string {
+  const template = givenTemplate();
   let text = '';
   for (const { offset, nextOffset, term, timeMs, payload } of batch) {
     const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
     const fields = isUtf8(bytes) ? { payload: bytes.toString('utf8') } : { payload: bytes.toString('base64'), encoding: 'base64' };
-    text += `${JSON.stringify({ offset, nextOffset, term, timeMs, ...fields })}\n`;
+    text += asLine({ offset, nextOffset, term, timeMs, ...fields }, template);
   }
   return text;
+}
+
+/** One thing of many as a line of JSON, or as `template` has it, which may end its line itself. */
+export function asLine(value: unknown, template: Template | undefined = givenTemplate()): string {
+  if (template === undefined) return `${JSON.stringify(value)}\n`;
+  const line = fillTemplate(template, value);
+  return line.endsWith('\n') ? line : `${line}\n`;
 }
 
 /** The entries of `batch` as stdout gets them. On a terminal, control characters are shown and not obeyed, unless the format is `raw`. */

@@ -5,6 +5,7 @@ import * as fs from 'node:fs';
 import { LogError } from '../core/errors.ts';
 import { EXIT } from './exit.ts';
 import { isStderrTerminal, LAST_WORDS_MS, stderr } from './stderr.ts';
+import { fillTemplate, givenTemplate } from './template.ts';
 import { visible } from './terminal.ts';
 
 const STDOUT = 1;
@@ -107,9 +108,11 @@ export async function print(text: string): Promise<void> {
   await output.flush();
 }
 
-/** Writes one JSON value to stdout, on one line. */
-export function printJson(value: unknown): Promise<void> {
-  return print(JSON.stringify(value));
+/** Writes one JSON value to stdout, on one line, or indented by `indent`; with `--format`, what its template makes of it. */
+export function printJson(value: unknown, indent = 0): Promise<void> {
+  const json = JSON.stringify(value, undefined, indent);
+  const template = givenTemplate();
+  return print(template === undefined ? json : fillTemplate(template, JSON.parse(json)).replace(/\n$/, ''));
 }
 
 /** A text as stderr shows it: on a terminal with control characters {@link visible}. */

@@ -4,8 +4,10 @@ import { Command, CommanderError } from 'commander';
 import { badAddressWithoutSecrets } from '../core/secrets.ts';
 import { VERSION } from '../node/version.ts';
 import { withExamples } from './arguments.ts';
+import { contextOption, takeContext } from './contexts.ts';
 import { EXIT, endProcess, exitCodeOf, explain, Quit } from './exit.ts';
 import { endQuietlyOnBrokenPipe, isBrokenPipe, say } from './output.ts';
+import { formatOption, giveTemplate, type Template } from './template.ts';
 import { takeTls, tlsTrustOptions } from './tlsTrust.ts';
 import { takeToken, tokenFileOption } from './token.ts';
 
@@ -21,14 +23,41 @@ const GIVEN_VALUE = /(?:argument|value) '/;
 /** Commands whose argument is the address of a node. */
 const CONNECTING = ['backup', 'mirror', 'verify'];
 
+/** Commands whose `--json` is about their whole run, their logs included. */
+const RUNNING = ['serve', 'cluster', 'mirror'];
+
 /** `loglog retention set`. */
 function nameOf(command: Command): string {
   return command.parent === null ? command.name() : `${nameOf(command.parent)} ${command.name()}`;
 }
 
+const has = (command: Command, flag: string): boolean => command.options.some(({ long }) => long === flag);
+
 /** Whether a command has to do with nodes that run. */
 function doesConnect(command: Command): boolean {
-  return CONNECTING.includes(command.name()) || command.options.some(({ long }) => long === '--url');
+  return (CONNECTING.includes(command.name()) || has(command, '--url')) && command.parent?.name() !== 'context';
+}
+
+/** Adds what commands of a kind have in common. */
+function addSharedOptions(commands: readonly Command[]): void {
+  for (const command of commands.filter(doesConnect)) {
+    if (has(command, '--url')) command.addOption(contextOption());
+    for (const option of [tokenFileOption(), ...tlsTrustOptions()]) command.addOption(option);
+  }
+  for (const command of commands) {
+    if (has(command, '--json') && !RUNNING.includes(command.name())) command.addOption(formatOption());
+  }
+}
+
+/** Takes over what a command was given that is the same for all. */
+function takeShared(command: Command): void {
+  const token = takeContext(command);
+  takeToken(command, token);
+  takeTls(command);
+  const { format } = command.opts<{ format?: Template }>();
+  if (format === undefined) return;
+  giveTemplate(format);
+  command.setOptionValue('json', true);
 }
 
 /** The commands, in the order in which the help lists them; each is loaded only where it is needed, because most of a short command is to load its modules. */
@@ -55,6 +84,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   mirror: async () => (await import('./commands/mirror.ts')).mirrorCommand(),
   promote: async () => (await import('./commands/promote.ts')).promoteCommand(),
   recover: async () => (await import('./commands/recover.ts')).recoverCommand(),
+  context: async () => (await import('./commands/context.ts')).contextCommand(),
   tls: async () => (await import('./commands/tls.ts')).tlsCommand(),
   token: async () => (await import('./commands/token.ts')).tokenCommand(),
   bench: async () => (await import('./commands/bench.ts')).benchCommand(),
@@ -81,14 +111,8 @@ function makeProgram(commands: readonly Command[]): Command {
     .version(VERSION, VERSION_FLAG, 'print the version')
     .helpOption('-h, --help', 'show help')
     .addHelpText('after', EXIT_CODES);
-  const connecting = [...commands, ...commands.flatMap((each) => each.commands)].filter(doesConnect);
-  for (const command of connecting) {
-    for (const option of [tokenFileOption(), ...tlsTrustOptions()]) command.addOption(option);
-  }
-  program.hook('preAction', (_program, command) => {
-    takeToken(command);
-    takeTls(command);
-  });
+  addSharedOptions([...commands, ...commands.flatMap((each) => each.commands)]);
+  program.hook('preAction', (_program, command) => takeShared(command));
   for (const command of [program, ...commands, ...commands.flatMap((each) => each.commands)]) {
     command.exitOverride().configureOutput({
       outputError: (text, write) => {

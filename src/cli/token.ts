@@ -35,14 +35,16 @@ function inEnvironment(text: string): string {
   }
 }
 
-/** Takes over what `command` was given. Throws a LogError `USAGE` for a file that has no token. */
-export function takeToken(command: Command): void {
+/** Takes over what `command` was given, or `kept`, the token of its context. Throws a LogError `USAGE` for a file that has no token. */
+export function takeToken(command: Command, kept?: string): void {
   const { tokenFile, url = [] } = command.opts<{ tokenFile?: string; url?: string | readonly string[] }>();
   isOnlyEncrypted = [url].flat().some(isEncrypted);
   const { LOGLOG_TOKEN } = process.env;
   if (tokenFile !== undefined) {
     inFile(tokenFile);
     source = () => inFile(tokenFile);
+  } else if (kept !== undefined) {
+    source = checkToken(kept);
   } else if (LOGLOG_TOKEN) {
     source = checkToken(inEnvironment(LOGLOG_TOKEN));
   }

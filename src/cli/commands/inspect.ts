@@ -28,6 +28,7 @@ import { type DirectoryFacts, examineDirectory, examineSegmentFile, listEntries 
 import type { SegmentFacts } from '../../storage/offlineSegment.ts';
 import type { Damage } from '../../storage/segmentImage.ts';
 import { jsonOption, parseCount, parseOffset, withExamples } from '../arguments.ts';
+import { asLine } from '../entryFormat.ts';
 import { EXIT, Quit } from '../exit.ts';
 import { grouped, Output, pairs, print, printJson, readableTime, say, table } from '../output.ts';
 
@@ -196,7 +197,7 @@ async function inspectEntries(path: string, { json = false, from = 0, limit = Nu
     const kind = KIND_NAMES[entry.kind] ?? String(entry.kind);
     const shown = entry.isContinued ? `${kind}, batch goes on` : kind;
     text += json
-      ? `${JSON.stringify({ ...entry, kind })}\n`
+      ? asLine({ ...entry, kind })
       : `${String(offset).padStart(width)}  ${String(position).padStart(10)}  ${String(term).padStart(8)}  ${String(payloadBytes).padStart(8)}  ${shown}\n`;
     if (text.length < CHUNK_CHARACTERS) continue;
     await output.write(Buffer.from(text));

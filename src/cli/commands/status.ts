@@ -6,7 +6,7 @@ import type { NodeStatus } from '../../node/status.ts';
 import { jsonOption, timeoutOption, urlOption, withExamples } from '../arguments.ts';
 import { EXIT, Quit } from '../exit.ts';
 import { firstStatus, NoAnswer } from '../nodeStatus.ts';
-import { duration, grouped, pairs, print, readableBytes, say } from '../output.ts';
+import { duration, grouped, pairs, print, printJson, readableBytes, say } from '../output.ts';
 import { certificateSentence, survey } from '../survey.ts';
 import { describeSurvey, sealText } from '../surveyText.ts';
 
@@ -112,7 +112,7 @@ async function waitForStatus(urls: readonly string[], timeoutMs: number): Promis
 async function run({ url: urls, json, timeout }: StatusOptions): Promise<void> {
   const status = await waitForStatus(urls, timeout);
   const found = await survey(status);
-  if (json === true) await print(JSON.stringify({ ...status, nodes: found.nodes }, null, 2));
+  if (json === true) await printJson({ ...status, nodes: found.nodes }, 2);
   else await print(found.nodes.length > 1 ? describeSurvey(found) : describe(status));
   const isWell = status.mirror ? status.mirror.isConnected : found.leader !== undefined;
   if (!isWell) throw new Quit(EXIT.FAILURE);

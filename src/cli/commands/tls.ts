@@ -17,7 +17,7 @@ import { filesOf, makeFolder, readPair, refuseExisting, writePair } from '../tls
 /** Clients of the same machine reach a node by these, too. */
 const OWN_NAMES = ['localhost', '127.0.0.1', '::1'];
 const MAX_DAYS = 36_500;
-/** Ports in the lines to type next, which are those of README.md. */
+/** Ports in the lines to type next, which are those of docs/CLUSTER.md. */
 const PORT = OPTIONS.port.default;
 const PEER_PORT = PORT + 100;
 /** Where the certificates are on the machines, in these lines. */
