@@ -11,8 +11,13 @@ function part<Kind extends HTMLElement>(form: HTMLFormElement, selector: string,
   return found;
 }
 
+/** What a form needs. */
+const TRIM_SCOPE = 'trim';
+const TRANSFER_SCOPE = 'admin';
+
 export class Actions {
   readonly #client: () => Promise<LogClient>;
+  readonly #section = byId('actions', HTMLElement);
   readonly #trim = byId('trim', HTMLFormElement);
   readonly #trimTo = byId('trim-to', HTMLInputElement);
   readonly #transfer = byId('transfer', HTMLFormElement);
@@ -43,11 +48,13 @@ export class Actions {
     });
   }
 
-  show(status: NodeStatus): void {
+  /** Shows what there is to do to whoever has `scopes`, and nothing that the node would refuse. */
+  show(status: NodeStatus, scopes: readonly string[]): void {
     this.#status = status;
     const ids = status.cluster.nodes.map(({ id }) => String(id));
-    this.#transfer.hidden = ids.length < 2 || status.mirror !== null;
-    this.#trim.hidden = status.mirror !== null;
+    this.#transfer.hidden = ids.length < 2 || status.mirror !== null || !scopes.includes(TRANSFER_SCOPE);
+    this.#trim.hidden = status.mirror !== null || !scopes.includes(TRIM_SCOPE);
+    this.#section.hidden = this.#transfer.hidden && this.#trim.hidden;
     if (ids.join() !== Array.from(this.#transferTo.options, ({ value }) => value).join()) {
       this.#transferTo.replaceChildren(...ids.map((id) => element('option', id)));
     }

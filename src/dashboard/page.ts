@@ -29,12 +29,16 @@ const nodeChoice = byId('span-node', HTMLSelectElement);
 /** It lives as long as the tab. */
 const token = (): string | undefined => sessionStorage.getItem(TOKEN) ?? undefined;
 
+/** What whoever looks may do, as the page's own node said last. */
+let scopes: readonly string[] = [];
+
 async function facts<Fact>(base: URL, page: string): Promise<Fact> {
   const shown = token();
   const headers: Record<string, string> = shown === undefined ? {} : { authorization: `Bearer ${shown}` };
   const response = await fetch(new URL(page, base), { headers, cache: 'no-store', signal: AbortSignal.timeout(PATIENCE_MS) });
   if (response.status === 401) throw new Unauthenticated();
   if (!response.ok) throw new Error((await response.text()).trim() || `HTTP ${response.status}`);
+  if (base === BASE && page === 'status') scopes = (response.headers.get('loglog-scopes') ?? '').split(',');
   return (await response.json()) as Fact;
 }
 
@@ -149,7 +153,7 @@ async function look(): Promise<void> {
   main.hidden = false;
   showHealth(own, others);
   showNodes(own, [own, ...others]);
-  actions.show(own);
+  actions.show(own, scopes);
   showHistory();
   showLog(own, await kept(own));
 }

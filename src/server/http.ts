@@ -1,7 +1,7 @@
 // HTTP on the clients' port: health, readiness, status, metrics.
 
 import type { Registry } from 'prom-client';
-import { type Identity, SCOPES } from '../core/access.ts';
+import { type Identity, SCOPES, scopeNames } from '../core/access.ts';
 import type { NodeStatus } from '../node/status.ts';
 import type { HttpAnswer, HttpRequest, MakeAnswer } from './acceptor.ts';
 import { type Account, type Accounts, AccountsPace } from './accounts.ts';
@@ -131,7 +131,9 @@ export function httpAnswers({
     if (pace.isOverdrawn) return () => text(503, 'more requests than the quota came: try again later', { 'retry-after': '1' });
     pace.took(0);
     const host = header('host');
-    if (hosts.isAllowed(host)) return () => held(access, who, page === undefined ? facts() : withHeaders(facts(), cors), counted);
+    // A page offers what whoever looks at it may do.
+    const headers = path === '/status' ? { ...cors, 'loglog-scopes': scopeNames(who.scopes).join() } : cors;
+    if (hosts.isAllowed(host)) return () => held(access, who, page === undefined ? facts() : withHeaders(facts(), headers), counted);
     const name = JSON.stringify(host.slice(0, 255));
     return () => text(403, `this node does not serve facts under the name ${name}; start it with --allow-host to allow a name`);
   };

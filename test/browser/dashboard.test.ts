@@ -46,6 +46,7 @@ describe('over HTTP', () => {
     const history = (await (await fetch(`${url}/history`, shown)).json()) as { spans: unknown[]; events: { text: string }[] };
     expect(history.spans).toHaveLength(2);
     expect(history.events.some(({ text }) => text.includes('leads'))).toBe(true);
+    expect((await fetch(`${url}/status`, shown)).headers.get('loglog-scopes')).toBe('read,consume,append,trim,admin,metrics');
   });
 
   it('lets pages of the other nodes read facts, with a token in a header, and no others', async () => {
@@ -151,6 +152,24 @@ describe.runIf(CHROMIUM !== undefined)('in Chromium', () => {
     await sees('#nodes', /leader/);
     expect(await page.evaluate('localStorage.length')).toBe(0);
     expect(page.url()).not.toContain('loglog_');
+  });
+
+  it('offers to change what whoever looks may change, and nothing else', async () => {
+    const admin = await guarded.connect();
+    const seen: string[][] = [];
+    for (const scopes of [['metrics', 'read'], ['metrics', 'trim'], ['admin']] as const) {
+      const { token } = await admin.createToken({ name: scopes.join(), scopes });
+      page = await opened(guarded.urls[0] ?? '');
+      await page.fill('#token-text', token);
+      await page.click('#token [type=submit]');
+      await sees('#nodes', /leader/);
+      await sees('#log', /Offsets/);
+      seen.push(await page.locator('#actions form:visible').evaluateAll((forms) => forms.map(({ id }) => id)));
+      await page.close();
+    }
+    // A node alone has nobody to hand over to.
+    expect(seen).toEqual([[], ['trim'], ['trim']]);
+    await admin.close();
   });
 
   it('breaks no rule of its own policy', () => {
