@@ -104,10 +104,10 @@ export class ClusterNode {
     return this.#surprises;
   }
 
-  /** Starts the process, if it does not run. {@link ready} says when it serves clients. */
-  start(extraFlags: readonly string[] = []): void {
+  /** Starts the process, if it does not run, by `program` or as its options say. {@link ready} says when it serves clients. */
+  start(extraFlags: readonly string[] = [], program = this.#options.program): void {
     if (this.isRunning) return;
-    const { flags, program, environment, nodeFlags, wrapper } = this.#options;
+    const { flags, environment, nodeFlags, wrapper } = this.#options;
     const child = new ChildNode({
       args: serveArgs([...flags, ...extraFlags]),
       ...(program === undefined ? {} : { program }),
