@@ -1,5 +1,5 @@
 // Checks the packages as their users get them, by publint and attw, and on each version of Node: everywhere the client must run, and a node with the
-// acceptor that is to be expected there, with uWebSockets.js as it comes and as README.md advises. The client on Bun and Deno, too, if npm has them.
+// acceptor that is to be expected there, with uWebSockets.js as it comes and as docs/INSTALL.md advises. The client on Bun and Deno, too, if npm has them.
 // A cluster inside tests under jest, in two workers at once: the other test runners that docs/TESTING.md names run in test/.
 // usage: npm run pack-check
 import { execFile } from 'node:child_process';
@@ -26,11 +26,11 @@ const RUNTIMES = {
 const JEST = 'jest@30.2.0';
 /** Those for which uws-pack has a binary. */
 const UWS_NODES = ['20', '22'];
-/** Those for which the package has one that README.md advises, where glibc is 2.38 or newer. */
+/** Those for which the package has one that docs/INSTALL.md advises, where glibc is 2.38 or newer. */
 const NEWER_UWS_NODES = glibcAtLeast(38) ? ['20', '22', '24'] : [];
 
-/** What README.md, "Where it runs", tells a project to write into its package.json for newer binaries of uWebSockets.js. */
-const [, ADVICE] = /```json\n(\{ "overrides": .*)\n```/.exec(readFileSync(join(root, 'README.md'), 'utf8'));
+/** What docs/INSTALL.md, "Where it runs", tells a project to write into its package.json for newer binaries of uWebSockets.js. */
+const [, ADVICE] = /```json\n(\{ "overrides": .*)\n```/.exec(readFileSync(join(root, 'docs/INSTALL.md'), 'utf8'));
 
 function glibcAtLeast(minor) {
   const [, installed = '0'] = /^2\.(\d+)/.exec(process.report.getReport().header.glibcVersionRuntime ?? '') ?? [];
@@ -193,7 +193,7 @@ async function runOn(version, node, { server, advised, client, url }) {
   await serveOn(version, node, server, acceptor);
   await serveOn(version, node, advised, newer);
   await run(node, [command, 'status', '--url', url]);
-  console.log(`Node ${version}: the client runs, and a node, by ${acceptor}; with README.md's newer uWebSockets.js, by ${newer}`);
+  console.log(`Node ${version}: the client runs, and a node, by ${acceptor}; with docs/INSTALL.md's newer uWebSockets.js, by ${newer}`);
 }
 
 try {

@@ -125,7 +125,9 @@ async function makeServer(folder) {
     ['README.md'],
     ['SECURITY.md'],
     ['ARCHITECTURE.md'],
+    ['CONTRIBUTING.md'],
     ['docs'],
+    ['deploy'],
     ['examples'],
   ]);
 }

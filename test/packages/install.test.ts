@@ -1,6 +1,6 @@
 // What a user gets: both packages, packed and installed into empty projects. On the other versions of Node: npm run pack-check.
 
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { filesIn, makePackages, type Packages, ROOT, run, succeed, TYPED, USE } from './support.ts';
@@ -20,6 +20,13 @@ it('the client brings ws and nothing else', async () => {
   expect(readdirSync(join(folder, 'node_modules')).filter((name) => !name.startsWith('.'))).toEqual(['loglogd-client', 'ws']);
   const bytes = await succeed(folder, 'du', ['-sk', 'node_modules']);
   expect(Number.parseInt(bytes, 10)).toBeLessThan(1024);
+});
+
+it('a client brings at most 5 MB for its first append, and a server at most 160 MB', async () => {
+  const folder = await packages.project('server', packages.server);
+  const bytesIn = (root: string): number => filesIn(root).reduce((sum, path) => sum + lstatSync(join(root, path)).size, 0);
+  expect(bytesIn(join(folder, 'node_modules'))).toBeLessThan(160e6);
+  expect(bytesIn(join(packages.directory, 'client/node_modules'))).toBeLessThan(5e6);
 });
 
 it('the browser build of the client imports nothing but its own files', () => {

@@ -52,7 +52,7 @@ export async function loadAcceptor(choice: AcceptorChoice, inform: (sentence: st
     }
     throw new LogError(
       'USAGE',
-      `${called} uws needs uWebSockets.js with a binary for this Node and machine; the one that comes with this program has those for Node 20 and 22 on Linux with glibc 2.27 or newer: ${whyNot(thrown)}. Leave ${called} out, and clients are served by ws; README.md, "Where it runs", names a package with newer binaries`,
+      `${called} uws needs uWebSockets.js with a binary for this Node and machine; the one that comes with this program has those for Node 20 and 22 on Linux with glibc 2.27 or newer: ${whyNot(thrown)}. Leave ${called} out, and clients are served by ws; docs/INSTALL.md, "Where it runs", names a package with newer binaries`,
     );
   }
 }
