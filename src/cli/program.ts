@@ -76,6 +76,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   verify: async () => (await import('./commands/verify.ts')).verifyCommand(),
   retention: async () => (await import('./commands/retention.ts')).retentionCommand(),
   transfer: async () => (await import('./commands/transfer.ts')).transferCommand(),
+  member: async () => (await import('./commands/member.ts')).memberCommand(),
   trim: async () => (await import('./commands/trim.ts')).trimCommand(),
   upgrade: async () => (await import('./commands/upgrade.ts')).upgradeCommand(),
   'trim-offline': async () => (await import('./commands/trimOffline.ts')).trimOfflineCommand(),

@@ -1,6 +1,7 @@
 // A look at every node of a cluster: one node is asked who they are, then each of them what it says of itself. What a node that does not
 // answer has on its disk is what the leader says of it.
 
+import type { MemberRole } from '../core/members.ts';
 import type { ClusterNodeStatus, FeedState, NodeRole, NodeStatus } from '../node/status.ts';
 import { fetchStatus, NoAnswer } from './nodeStatus.ts';
 
@@ -31,6 +32,8 @@ export interface SurveyedNode {
   /** What of the leader's log is not on this node's disk, as far as the leader has heard. */
   readonly lagBytes: number | null;
   readonly isVoter: boolean | null;
+  /** What the log says that it is; null: it does not say it. */
+  readonly memberRole: MemberRole | null;
   /** How the leader feeds it. */
   readonly state: FeedState;
   /** It lacks what it had acknowledged to the leader: it runs on an old copy of its disk. */
@@ -170,6 +173,8 @@ function surveyed({ known, status, reason }: Answer, leader: NodeStatus | undefi
     // Not its own end: only the leader knows how much of that is the same as what it has itself.
     lagBytes: seen?.lagBytes ?? null,
     isVoter: seen?.isVoter ?? status?.cluster.nodes.find(({ isSelf }) => isSelf)?.isVoter ?? null,
+    // Earlier builds do not say it.
+    memberRole: (seen ?? known).role ?? null,
     state: seen?.state ?? 'unknown',
     isOldCopy: seen?.isOldCopy ?? null,
     catchUp: catchUps.get(known.id) ?? null,

@@ -41,8 +41,22 @@ function progressText(catchUp: SurveyedNode['catchUp']): string {
   return `: it has ${percent} % (${readableBytes(bytesPerSecond)}/s, ${left})`;
 }
 
+/** What a node is that does not count for majorities. */
+function roleNotesOf(id: number, role: SurveyedNode['memberRole'], isVoter: boolean | null): string[] {
+  if (role === 'reader') return [`node ${id} is a learner: it is fed, to serve reads, and does not count for majorities`];
+  if (role === 'learner') return [`node ${id} is joining: it is a voter as soon as it has all that is committed`];
+  return isVoter === false ? [`node ${id} does not count for majorities until it has the log`] : [];
+}
+
+/** How many of the nodes are of which kind: of a log that says it, where not all are voters. */
+function kindsOf(nodes: readonly SurveyedNode[]): string {
+  const voters = nodes.filter(({ memberRole }) => memberRole === 'voter').length;
+  const isPlain = voters === 0 || voters === nodes.length;
+  return isPlain ? '' : ` (${voters} ${voters === 1 ? 'voter' : 'voters'})`;
+}
+
 function notesOf(
-  { id, state, isVoter, isOldCopy, lagBytes, durable, isReachable, reason, catchUp }: SurveyedNode,
+  { id, state, isVoter, memberRole, isOldCopy, lagBytes, durable, isReachable, reason, catchUp }: SurveyedNode,
   hasLeader: boolean,
 ): string[] {
   const note = FEED_NOTES[state];
@@ -55,7 +69,7 @@ function notesOf(
     ...(isOldCopy === true
       ? [`node ${id} came back with an old copy of its disk: it lacks what it had acknowledged, and is fed anew`]
       : []),
-    ...(isVoter === false ? [`node ${id} does not count for majorities until it has the log`] : []),
+    ...roleNotesOf(id, memberRole, isVoter),
   ];
 }
 
@@ -166,7 +180,7 @@ function paragraphOf({ id, role, term, tail, durable, commit, lagBytes, url }: S
 export function describeSurvey(found: Survey): string {
   const { clusterId, nodes } = found;
   const hasLeader = found.leader !== undefined;
-  const head = wrapped(`cluster ${clusterId}, ${nodes.length} nodes: ${whoLeads(found)}`);
+  const head = wrapped(`cluster ${clusterId}, ${nodes.length} nodes${kindsOf(nodes)}: ${whoLeads(found)}`);
   const rows = tableOf(nodes);
   const body = isTooWide(rows) ? nodes.map(paragraphOf).join('\n') : rows;
   const uploads = uploadsOf(nodes);

@@ -15,6 +15,8 @@ export interface LeaderQuestion<Answer> {
   /** What it is, in a sentence: `the trim`. */
   readonly what: string;
   readonly timeoutMs: number;
+  /** Whether this error, which says that trying again may help, is told to whoever asks all the same: it waits in its own way. */
+  stops?(error: LogError): boolean;
   /** Undefined when the connection was lost before the answer. Rejects with the server's error. */
   ask(connection: Connection): Promise<Answer | undefined>;
 }
@@ -22,11 +24,12 @@ export interface LeaderQuestion<Answer> {
 /** Rejects with what the leader says, UNREACHABLE, NOT_LEADER, TIMEOUT, CLOSED. */
 export function askLeader<Answer>(ports: AskLeaderPorts, question: LeaderQuestion<Answer>): Promise<Answer> {
   const { what, timeoutMs } = question;
-  const state = { isOver: false };
+  const state: AskState = { isOver: false, refusal: undefined };
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       state.isOver = true;
-      reject(new LogError('TIMEOUT', `No leader confirmed ${what} within ${timeoutMs} ms. To ask again does no harm.`));
+      const why = state.refusal === undefined ? '' : `: ${state.refusal.message}`;
+      reject(new LogError('TIMEOUT', `No leader confirmed ${what} within ${timeoutMs} ms${why}. To ask again does no harm.`));
     }, timeoutMs);
     askUntil(ports, question, state)
       .then(resolve, reject)
@@ -34,10 +37,16 @@ export function askLeader<Answer>(ports: AskLeaderPorts, question: LeaderQuestio
   });
 }
 
+interface AskState {
+  isOver: boolean;
+  /** What the leader said last. */
+  refusal: LogError | undefined;
+}
+
 async function askUntil<Answer>(
   { leader, pause }: AskLeaderPorts,
-  { what, ask }: LeaderQuestion<Answer>,
-  state: { readonly isOver: boolean },
+  { what, ask, stops }: LeaderQuestion<Answer>,
+  state: AskState,
 ): Promise<Answer> {
   for (let failures = 0; ; failures++) {
     const connection = await leader.acquire();
@@ -45,7 +54,8 @@ async function askUntil<Answer>(
     try {
       answer = await ask(connection);
     } catch (thrown) {
-      if (!(thrown instanceof LogError) || !(thrown.retryable || isTokenOver(thrown.code))) throw thrown;
+      if (!(thrown instanceof LogError) || !(thrown.retryable || isTokenOver(thrown.code)) || stops?.(thrown) === true) throw thrown;
+      state.refusal = thrown;
       if (thrown.code === 'NOT_LEADER' || thrown.code === 'SHUTTING_DOWN' || isTokenOver(thrown.code)) leader.refused(connection, thrown);
     } finally {
       connection.release();

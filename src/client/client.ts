@@ -35,6 +35,7 @@ import { isBoundary, placeNow } from './consumers/beginning.ts';
 import { type Consumer, takeName } from './consumers/consumer.ts';
 import { type ClientStats, Watch } from './events.ts';
 import { askLevel, type LogLevel } from './levels.ts';
+import { checkId, checkMemberOptions, type LogMembers, type MembersChange, MemberWork } from './members.ts';
 import type { ConnectionHandlers, LogEnd } from './nodes/connection.ts';
 import { Connections, seen } from './nodes/connections.ts';
 import { type LeaderHandlers, LeaderSearch } from './nodes/leaderSearch.ts';
@@ -57,6 +58,7 @@ import {
 import type {
   AppendOptions,
   BatchReceipt,
+  ChangeMembersOptions,
   CloseOptions,
   ConnectOptions,
   ConsumerOptions,
@@ -64,6 +66,8 @@ import type {
   EndOptions,
   FinalizeOptions,
   LevelOptions,
+  MembersOptions,
+  NewMember,
   ReadableOptions,
   ReadOptions,
   Receipt,
@@ -541,6 +545,53 @@ export class LogClient {
     checkInteger('timeoutMs', timeoutMs, 1, MAX_TIMER_MS);
     if (this.#over !== undefined) throw this.#over;
     return transferOffice(this.#askPorts, { to, isDryRun: dryRun, timeoutMs });
+  }
+
+  /** The nodes of the log, as the leader knows them. Rejects like {@link retention}, ABORTED. */
+  async members(options: MembersOptions = {}): Promise<LogMembers> {
+    return this.#memberWork('members', options).list();
+  }
+
+  /**
+   * Adds a node, while it comes and is fed, and resolves when it is a voter; one that is to stay a learner, when it has what is committed. A node that is there already, at
+   * that address, is waited for. Rejects like {@link members}, and LEVEL_TOO_LOW, ALREADY_MEMBER, MEMBER_REMOVED, UNSUPPORTED: it was not added.
+   */
+  async addMember(member: NewMember, options: ChangeMembersOptions = {}): Promise<MembersChange> {
+    return this.#memberWork('addMember', options).add(member);
+  }
+
+  /**
+   * Removes a node, for good: its directory never has a part in the log again. Resolves when that is committed. Rejects like {@link members}, and LEVEL_TOO_LOW,
+   * UNKNOWN_MEMBER, NO_MAJORITY: it was not removed.
+   */
+  async removeMember(id: number, options: ChangeMembersOptions = {}): Promise<MembersChange> {
+    return this.#memberWork('removeMember', options).remove(checkId('id', id));
+  }
+
+  /** Lets a learner that stays one become a voter, and resolves when it is one. Rejects like {@link removeMember}, and ALREADY_MEMBER. */
+  async promoteMember(id: number, options: ChangeMembersOptions = {}): Promise<MembersChange> {
+    return this.#memberWork('promoteMember', options).promote(checkId('id', id));
+  }
+
+  /** Lets a voter be fed only, from now on. Rejects like {@link removeMember}, and ALREADY_MEMBER. */
+  async demoteMember(id: number, options: ChangeMembersOptions = {}): Promise<MembersChange> {
+    return this.#memberWork('demoteMember', options).demote(checkId('id', id));
+  }
+
+  /**
+   * Adds a node, or promotes one that is there, and removes node `old` once that is a voter: two changes. Where the second cannot be, the error says that the first was made. Rejects
+   * like {@link addMember} and {@link removeMember}.
+   */
+  async replaceMember(old: number, member: NewMember | number, options: ChangeMembersOptions = {}): Promise<MembersChange> {
+    const next = typeof member === 'number' ? checkId('member', member) : member;
+    return this.#memberWork('replaceMember', options).replace(checkId('old', old), next);
+  }
+
+  #memberWork(what: string, options: ChangeMembersOptions | MembersOptions): MemberWork {
+    checkMemberOptions(what, options);
+    const work = new MemberWork(this.#askPorts, what, options, this.#settings.timeoutMs);
+    if (this.#over !== undefined) throw this.#over;
+    return work;
   }
 
   get #askPorts(): AskLeaderPorts {

@@ -30,6 +30,7 @@ export { type FileStore, fileStore, type StoredPosition } from './consumers/file
 export type { PositionLease, PositionStore } from './consumers/store.ts';
 export type { AppendLoad, ClientEvent, ClientStats, Counters, NodeSeen, OnEvent } from './events.ts';
 export type { LogLevel, NodeLevel } from './levels.ts';
+export type { LogMember, LogMemberRole, LogMemberState, LogMembers, MemberProgress, MembersChange } from './members.ts';
 export type { LogEnd } from './nodes/connection.ts';
 export type { Pem, TlsOptions, TlsSource } from './nodes/tls.ts';
 export type { TokenSource } from './nodes/token.ts';
@@ -39,6 +40,7 @@ export type {
   BatchReceipt,
   BookmarkText,
   CatchUpOptions,
+  ChangeMembersOptions,
   CloseOptions,
   ConnectOptions,
   ConsumerOptions,
@@ -47,6 +49,8 @@ export type {
   FinalizeOptions,
   Level,
   LevelOptions,
+  MembersOptions,
+  NewMember,
   OnTrimmed,
   ReadableOptions,
   ReadOptions,

@@ -4,6 +4,7 @@ import type { Quotas, Scope } from '../core/access.ts';
 import type { PositionStore } from './consumers/store.ts';
 import type { OnEvent } from './events.ts';
 import type { LogLevel } from './levels.ts';
+import type { MemberProgress } from './members.ts';
 import type { Fetches, TlsOptions, TlsSource } from './nodes/tls.ts';
 import type { TokenSource } from './nodes/token.ts';
 import type { Time } from './times.ts';
@@ -285,6 +286,38 @@ export interface TransferOptions {
   readonly dryRun?: boolean | undefined;
   /** Longest time for the answer, in milliseconds. Default: `reconnect.timeoutMs`. */
   readonly timeoutMs?: number | undefined;
+}
+
+export interface MembersOptions {
+  /** Longest time for the answer, in milliseconds. Default: `reconnect.timeoutMs`. */
+  readonly timeoutMs?: number | undefined;
+  /** Ends the wait with ABORTED. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A node that is to be one of the set. */
+export interface NewMember {
+  /** 1 to 32, of no other node. */
+  readonly id: number;
+  /** Where clients and the other nodes reach it: a name or an address, without brackets. */
+  readonly host: string;
+  /** For clients. */
+  readonly port: number;
+  /** For the other nodes. */
+  readonly peerPort: number;
+  /** It never becomes a voter: it is fed, to serve reads. Default false. */
+  readonly learner?: boolean | undefined;
+}
+
+export interface ChangeMembersOptions {
+  /** Only look whether it could be, and what would come of it. Default false. */
+  readonly dryRun?: boolean | undefined;
+  /** Longest time for each answer of a leader, in milliseconds. Default: `reconnect.timeoutMs`. A node that is to come, or is fed, is waited for without end. */
+  readonly timeoutMs?: number | undefined;
+  /** Ends the wait with ABORTED; what is in the log by then goes on. */
+  readonly signal?: AbortSignal | undefined;
+  /** Told again and again what is waited for. */
+  readonly onProgress?: ((progress: MemberProgress) => void) | undefined;
 }
 
 export interface EndOptions {

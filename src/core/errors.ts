@@ -44,6 +44,12 @@ export const ERRORS = {
   TOKEN_REVOKED: { number: 33, retryable: false, outcome: 'failed' },
   TOKEN_EXPIRED: { number: 34, retryable: false, outcome: 'failed' },
   NOT_READY: { number: 36, retryable: false, outcome: 'failed' },
+  LEVEL_TOO_LOW: { number: 37, retryable: false, outcome: 'failed' },
+  CHANGE_IN_PROGRESS: { number: 38, retryable: true, outcome: 'failed' },
+  NO_MAJORITY: { number: 39, retryable: false, outcome: 'failed' },
+  UNKNOWN_MEMBER: { number: 40, retryable: false, outcome: 'failed' },
+  ALREADY_MEMBER: { number: 41, retryable: false, outcome: 'failed' },
+  MEMBER_REMOVED: { number: 42, retryable: false, outcome: 'failed' },
   // Raised by the client itself.
   CONNECTION_LOST: { number: 0, retryable: true, outcome: 'unknown' },
   UNREACHABLE: { number: 0, retryable: true, outcome: 'failed' },

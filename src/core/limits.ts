@@ -425,6 +425,9 @@ export const MAX_RETENTION_REQUESTS = 64;
 /** The same for UPGRADE. */
 export const MAX_UPGRADES = 64;
 
+/** Requests about the set of nodes that one node has under way; more are refused with TOO_MANY_REQUESTS. */
+export const MAX_MEMBER_REQUESTS = 64;
+
 /** After a leader gave its office up, who asked for that waits this long for the next one to be known. */
 export const HANDOVER_SETTLE_MS = 5_000;
 

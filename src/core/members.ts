@@ -24,6 +24,19 @@ export interface Member {
 /** Ids ascend, each once; at least one voter, at most MAX_CLUSTER_NODES; at most MAX_CONFIGURATION_BYTES in the log. */
 export type Configuration = readonly Member[];
 
+/** The set of nodes as the log of one of them has it. */
+export interface NodesView {
+  /** In force; empty: the log does not say which nodes it has, and those that each was told of count. */
+  readonly members: Configuration;
+  /** Log offset at which the entry ends that says it; 0: none does. */
+  readonly end: number;
+  /** Whether it is known here that it is committed; also where there is none. */
+  readonly isSettled: boolean;
+}
+
+/** Of a log that does not say which nodes it has. */
+export const NO_NODES: NodesView = { members: [], end: 0, isSettled: true };
+
 /** Bytes of a host name, at most: DNS has none that is longer. */
 export const MAX_HOST_BYTES = 253;
 /** Bytes of a configuration in the log, and of each member without its host. */

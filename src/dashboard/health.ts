@@ -49,7 +49,8 @@ export function healthOf(own: NodeStatus, others: readonly NodeStatus[], nowMs: 
   if (leader !== undefined && count > 1) {
     for (const { id, isSelf, isConnected } of view.nodes)
       if (!isSelf && !isConnected) reasons.add(`node ${id} is not connected to the leader`);
-    if (view.toleratedFailures === 0 && count > 2) reasons.add('one more node that fails stops the cluster');
+    const voters = view.nodes.filter(({ role }) => role !== 'learner' && role !== 'reader').length;
+    if (view.toleratedFailures === 0 && voters > 2) reasons.add('one more node that fails stops the cluster');
   }
   for (const status of all) for (const reason of reasonsOf(status, nowMs)) reasons.add(reason);
   const [first, ...rest] = reasons;

@@ -2,7 +2,7 @@
 
 import { connect, type LogClient } from '../client/browser.ts';
 import type { LogRetention } from '../client/retention.ts';
-import type { NodeStatus } from '../node/status.ts';
+import type { ClusterNodeStatus, NodeStatus } from '../node/status.ts';
 import type { NodeHistory } from '../server/http.ts';
 import { Actions } from './actions.ts';
 import { Charts } from './charts.ts';
@@ -59,6 +59,14 @@ const actions = new Actions(connected);
 new Entries(connected);
 let history: NodeHistory | undefined;
 
+/** What a node does: as the log says, where it is no voter. */
+function officeText({ role, lagBytes, durable }: ClusterNodeStatus, own: NodeStatus['node']['role']): string {
+  if (role === 'reader') return 'learner';
+  if (role !== 'learner') return own;
+  const end = durable === null || lagBytes === null ? 0 : durable + lagBytes;
+  return end === 0 || durable === null ? 'joining' : `joining, ${Math.floor((100 * durable) / end)} %`;
+}
+
 function showNodes(own: NodeStatus, all: readonly NodeStatus[]): void {
   const leader = all.find(({ node }) => node.role === 'leader')?.cluster ?? own.cluster;
   const rows = leader.nodes.map((seen) => {
@@ -71,7 +79,7 @@ function showNodes(own: NodeStatus, all: readonly NodeStatus[]): void {
     return row([
       names,
       seen.url,
-      node.role,
+      officeText(seen, node.role),
       String(node.term),
       node.role === 'leader' ? 'leads' : lag,
       msText(disk.syncs.p99Ms),
@@ -89,7 +97,10 @@ function showLog({ log, segments, seals, scrub, clients, node }: NodeStatus, kep
     kept === undefined ? [] : [kept.bytes === null ? '' : bytesText(kept.bytes), kept.ageMs === null ? '' : durationText(kept.ageMs)];
   const retention = kept === undefined ? 'unknown' : bounds.filter((bound) => bound !== '').join(', ') || 'all is kept';
   const tour = scrub.endsMs === null ? 'none' : `until ${timeText(scrub.endsMs)}`;
+  const level =
+    log.level < node.newestLevel ? `${log.level}, and this node knows ${node.newestLevel}: loglog upgrade status` : `${log.level}`;
   const lines: [string, string][] = [
+    ['Level', level],
     ['Offsets', `${log.start} to ${log.commit} committed, ${log.tail} ordered`],
     ['Size', `${bytesText(segments.bytes)} in ${segments.sealed + 1} segments`],
     ['Kept', retention],

@@ -15,6 +15,7 @@ import { SegmentSource } from '../client/segments/source.ts';
 import { LogError } from '../core/errors.ts';
 import { NO_INSTANCE } from '../core/ids.ts';
 import { DISK_LOOK_MS, MIRROR_ASK_MS, MIRROR_RETRY_MAX_MS, MIRROR_RETRY_MS, MIRROR_SEARCH_MS } from '../core/limits.ts';
+import type { ChangeOutcome } from '../core/memberChanges.ts';
 import { withoutSecrets } from '../core/secrets.ts';
 import { DISK_CRITICAL, STATE, WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
@@ -168,6 +169,10 @@ export class MirrorFeed implements RaftPort {
 
   transfer(): Promise<boolean> {
     return Promise.resolve(true);
+  }
+
+  changeNodes(): Promise<ChangeOutcome> {
+    return Promise.resolve({ refusal: { code: 'NOT_LEADER', sentence: 'a mirror has no nodes' } });
   }
 
   async stop(): Promise<void> {

@@ -4,6 +4,7 @@
 import type { Cause } from '../core/causes.ts';
 import { type Config, ownPeer } from '../core/config.ts';
 import { NO_INSTANCE } from '../core/ids.ts';
+import { isSameConfiguration, type Member, majorityOf, NO_NODES, type NodesView, votersOf } from '../core/members.ts';
 import { clientUrlOf, isWildcard, type Peer, peerAddressOf } from '../core/peers.ts';
 import { PEER_CATCHING_UP, PEER_PROBING, PEER_REPLICATING, PEER_STUCK, ROLE_CANDIDATE, ROLE_LEADER, STATE, WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
@@ -21,11 +22,19 @@ const FEED_STATES: Readonly<Record<number, FeedState>> = {
 /** What a node was told of its cluster. */
 type ClusterConfig = Pick<Config, 'node' | 'peers' | 'advertise' | 'tlsCert'>;
 
+/** Where the other nodes reach one; null where nobody knows. */
+function addressIn(peer: Peer | undefined): string | null {
+  return peer === undefined || peer.host === '' || peer.peerPort === 0 ? null : peerAddressOf(peer);
+}
+
 export class ClusterStatus {
   readonly #memory: TailMemory;
   readonly #config: ClusterConfig;
-  /** Ids of the other nodes. */
-  readonly others: readonly number[];
+  /** The set of the log. */
+  #nodes: NodesView = NO_NODES;
+  /** All nodes, by id. */
+  #peers: readonly Peer[];
+  #others: readonly number[] = [];
   #causes: readonly Cause[] = [];
   #whyNoLeader = '';
   /** Where clients reach the other nodes that have said so. */
@@ -37,7 +46,48 @@ export class ClusterStatus {
     this.#memory = memory;
     this.#mirror = mirror;
     this.#config = config;
-    this.others = config.peers.map(({ id }) => id).filter((id) => id !== config.node);
+    this.#peers = config.peers;
+    this.#others = this.#otherIds();
+  }
+
+  #otherIds(): readonly number[] {
+    return this.#peers.map(({ id }) => id).filter((id) => id !== this.#config.node);
+  }
+
+  /** Ids of the other nodes: of those that the log says, or while it says none, of those that this one was told of. */
+  get others(): readonly number[] {
+    return this.#others;
+  }
+
+  /** All nodes, and where they are reached, by id; none: nobody else has a part in the log. */
+  get peers(): readonly Peer[] {
+    return this.#peers;
+  }
+
+  /** The set of the log, as far as this node has it. */
+  get nodesOfLog(): NodesView {
+    return this.#nodes;
+  }
+
+  /** Another set is in force, or the same one is committed. Returns whether clients are to hear of it: who is in it, or where, has changed. */
+  setNodes(nodes: NodesView): boolean {
+    const isOther = !isSameConfiguration(nodes.members, this.#nodes.members);
+    this.#nodes = nodes;
+    if (!isOther) return false;
+    const given = (id: number): Peer | undefined => this.#config.peers.find((peer) => peer.id === id);
+    this.#peers = nodes.members.length === 0 ? this.#config.peers : nodes.members.map((member) => given(member.id) ?? member);
+    this.#others = this.#otherIds();
+    return true;
+  }
+
+  /** Where this node is to be reached, by its own list, or by the log; undefined: nothing says it. */
+  get #ownPeer(): Peer | undefined {
+    const own = ownPeer(this.#config) ?? this.#memberOf(this.self);
+    return own === undefined || own.host === '' || own.port === 0 ? undefined : own;
+  }
+
+  #memberOf(id: number): Member | undefined {
+    return this.#nodes.members.find((member) => member.id === id);
   }
 
   /** On a mirror, why it takes nothing; else empty. */
@@ -94,13 +144,13 @@ export class ClusterStatus {
   /** Where clients find the leader; empty when that is this node, or not known. */
   leaderUrl(): string {
     const { leaderId } = this;
-    const peer = this.#config.peers.find(({ id }) => id === leaderId);
+    const peer = this.#peers.find(({ id }) => id === leaderId);
     return peer === undefined || leaderId === this.self ? '' : this.#urlOf(peer);
   }
 
   /** Another node says where clients reach it; empty: where its entry in this node's list says, without TLS. Returns whether that is news. */
   setAdvertised(node: number, url: string): boolean {
-    const peer = this.#config.peers.find(({ id }) => id === node);
+    const peer = this.#peers.find(({ id }) => id === node);
     const before = peer === undefined ? '' : this.#urlOf(peer);
     this.#advertised.set(node, url);
     return peer !== undefined && this.#urlOf(peer) !== before;
@@ -108,15 +158,17 @@ export class ClusterStatus {
 
   #urlOf(peer: Peer): string {
     const said = this.#advertised.get(peer.id);
+    // The log need not say where it is.
+    if (peer.host === '' || peer.port === 0) return said ?? '';
     // Before it has said anything it is taken to be as this one.
     return said || clientUrlOf(peer, said === undefined && this.#config.tlsCert !== '');
   }
 
   /** What clients that introduced themselves are told of the cluster. `listenUrl`: where this node listens; empty: for no clients. */
   view(listenUrl: string): ClusterView {
-    const { peers } = this.#config;
+    const peers = this.#peers;
     // Alone it knows only where it listens, which may be something else from where the client is.
-    const ownUrl = peers.length === 0 ? this.#config.advertise : this.#ownUrl(listenUrl);
+    const ownUrl = this.#ownPeer === undefined ? this.#config.advertise : this.#ownUrl(listenUrl);
     const own = { id: this.self, url: ownUrl !== '' && isWildcard(new URL(ownUrl).hostname) ? '' : ownUrl };
     const members =
       peers.length === 0 ? [own] : peers.map((peer) => (peer.id === this.self ? own : { id: peer.id, url: this.#urlOf(peer) }));
@@ -147,16 +199,17 @@ export class ClusterStatus {
 
   /** All nodes by id. A single node's list is itself. */
   nodes(listenUrl: string): readonly ClusterNodeStatus[] {
-    const { peers } = this.#config;
-    if (peers.length === 0) return [this.#selfStatus(listenUrl)];
-    return peers.map((peer) => (peer.id === this.self ? this.#selfStatus(listenUrl) : this.#peerStatus(peer)));
+    const own = this.#selfStatus(listenUrl);
+    const others = this.#peers.filter(({ id }) => id !== this.self).map((peer) => this.#peerStatus(peer));
+    // One that is in no set is there all the same.
+    return [own, ...others].sort((a, b) => a.id - b.id);
   }
 
   /** A node may listen on all addresses: others use the one of its entry, unless it was told to take another port. */
   #ownUrl(listenUrl: string): string {
     const { advertise } = this.#config;
     if (advertise !== '') return advertise;
-    const own = ownPeer(this.#config);
+    const own = this.#ownPeer;
     if (own === undefined || listenUrl === '') return listenUrl;
     return new URL(listenUrl).port === String(own.port) ? clientUrlOf(own, this.#config.tlsCert !== '') : listenUrl;
   }
@@ -167,24 +220,31 @@ export class ClusterStatus {
    */
   get toleratedFailures(): number | null {
     if (this.role !== 'leader') return null;
-    const majority = ((this.others.length + 1) >> 1) + 1;
-    const holding = this.others.filter((id) => {
+    const voters = this.#voterIds;
+    const holding = voters.filter((id) => {
+      if (id === this.self) return true;
       const { isConnected, isVoter, isOldCopy, state } = this.#memory.peers.get(id);
       return isConnected && isVoter === true && isOldCopy !== true && state === PEER_REPLICATING;
     });
-    return Math.max(0, holding.length + 1 - majority);
+    return Math.max(0, holding.length - majorityOf(voters.length));
+  }
+
+  /** Ids of those that are to count. */
+  get #voterIds(): readonly number[] {
+    const { members } = this.#nodes;
+    return members.length === 0 ? [this.self, ...this.others] : votersOf(members).map(({ id }) => id);
   }
 
   #selfStatus(listenUrl: string): ClusterNodeStatus {
     const { durable, tail } = this.#memory;
-    const own = ownPeer(this.#config);
     return {
       id: this.self,
       url: this.#ownUrl(listenUrl),
-      peerAddress: own === undefined ? null : peerAddressOf(own),
+      peerAddress: addressIn(this.#ownPeer),
       isSelf: true,
       isConnected: true,
-      isVoter: this.#memory.peers.get(this.self).isVoter,
+      isVoter: this.#isVoter(this.self),
+      role: this.#memberOf(this.self)?.role ?? null,
       durable,
       lagBytes: this.role === 'leader' ? tail - durable : null,
       state: 'unknown',
@@ -194,8 +254,14 @@ export class ClusterStatus {
     };
   }
 
+  /** Whether a node counts: it says so of itself, and is a voter by the log, if that says who is. */
+  #isVoter(id: number): boolean | null {
+    const member = this.#memberOf(id);
+    return member === undefined || member.role === 'voter' ? this.#memory.peers.get(id).isVoter : false;
+  }
+
   #peerStatus(peer: Peer): ClusterNodeStatus {
-    const { match, contactMs, state, isConnected, isVoter, isOldCopy } = this.#memory.peers.get(peer.id);
+    const { match, contactMs, state, isConnected, isOldCopy } = this.#memory.peers.get(peer.id);
     const feed = FEED_STATES[state] ?? 'unknown';
     const isLeader = this.role === 'leader';
     // Only a leader hears how far the others are, and only from those that answer; what this node heard when it led before is old.
@@ -205,10 +271,11 @@ export class ClusterStatus {
     return {
       id: peer.id,
       url: this.#urlOf(peer),
-      peerAddress: peerAddressOf(peer),
+      peerAddress: addressIn(peer),
       isSelf: false,
       isConnected,
-      isVoter: isKnown ? isVoter : null,
+      isVoter: isKnown ? this.#isVoter(peer.id) : null,
+      role: this.#memberOf(peer.id)?.role ?? null,
       durable: isKnown ? match : null,
       lagBytes: isKnown && match !== null ? Math.max(0, this.#memory.tail - match) : null,
       state: isFed ? feed : 'unknown',

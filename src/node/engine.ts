@@ -6,6 +6,7 @@ import { maxBatchBytes, stateCapacityBytes } from '../core/capacities.ts';
 import type { Cause } from '../core/causes.ts';
 import { LogError } from '../core/errors.ts';
 import { SEAL_BUSY_BYTES, STOP_ANSWER_MS, STOP_END_MS, STOP_QUIET_MS, STOP_SETTLE_MS } from '../core/limits.ts';
+import type { NodesView } from '../core/members.ts';
 import { Gate } from '../memory/gate.ts';
 import { HotReader } from '../memory/hotReader.ts';
 import type { LogFold } from '../memory/logFold.ts';
@@ -31,6 +32,7 @@ import { Handover } from './handover.ts';
 import { Heals, SOURCE } from './heals.ts';
 import { Levels } from './levels.ts';
 import type { Loop } from './loop.ts';
+import { Members } from './members.ts';
 import { Mending } from './mending.ts';
 import { OwnEntries } from './ownEntries.ts';
 import type { PeerFiles } from './peerFiles.ts';
@@ -71,6 +73,7 @@ export class Engine {
   /** The tokens. */
   readonly access: Access;
   readonly handover: Handover;
+  readonly members: Members;
   readonly tokenRequests: TokenRequests;
   readonly times: Times;
   readonly damages: Damages;
@@ -177,6 +180,7 @@ export class Engine {
     this.levels = new Levels({ ...shared, cluster: this.cluster, config });
     this.access = new Access({ ...shared, awaitCommit: () => this.#commitWatch.need() });
     this.handover = new Handover({ ...shared, cluster: this.cluster, raft: () => this.#raft });
+    this.members = new Members({ ...shared, cluster: this.cluster, nodes: () => this.cluster.nodes(this.url), raft: () => this.#raft });
     this.tokenRequests = new TokenRequests({
       ...shared,
       tasks,
@@ -397,6 +401,7 @@ export class Engine {
       failed: failure.fail,
       causes: (causes, whyNoLeader) => this.#causesChanged(causes, whyNoLeader),
       advertised: (other, url) => this.#advertised(other, url),
+      nodes: (view) => this.#nodesChanged(view),
       log: (level, text) => log[level](text),
     });
   }
@@ -573,6 +578,7 @@ export class Engine {
     this.heals.stop();
     this.mending.stop();
     this.levels.stop();
+    this.members.stop();
     this.access.stop();
     this.tokenRequests.stop();
     for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE, SIGNAL.COMMIT, SIGNAL.ROLE, SIGNAL.ORDERED]) this.memory.raise(signal);
@@ -633,6 +639,12 @@ export class Engine {
   #advertised(other: number, url: string): void {
     if (!this.cluster.setAdvertised(other, url)) return;
     this.#greetingChanged(this.cluster.leaderId === other ? 'all' : 'introduced');
+  }
+
+  /** The log says other nodes, or what it says is committed now. */
+  #nodesChanged(view: NodesView): void {
+    if (this.cluster.setNodes(view)) this.#greetingChanged('introduced');
+    this.#progressed();
   }
 
   /** Clients are greeted anew, so that those who append go where the leader is. */

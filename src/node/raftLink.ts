@@ -2,6 +2,7 @@
 
 import { unreachable } from '../core/assert.ts';
 import { fromPlainError, LogError, toPlainError } from '../core/errors.ts';
+import type { ChangeOutcome, MemberChange } from '../core/memberChanges.ts';
 import type { AccessChange } from '../format/access.ts';
 import type { Seal } from '../format/controlEntries.ts';
 import type { PeerProof } from '../peers/peerProof.ts';
@@ -27,6 +28,8 @@ export class RaftLink implements RaftPort {
   #waiting: ReadIndexWaiter[] = [];
   #onTrimmed: (() => void) | undefined;
   readonly #onTransferred: ((ok: boolean) => void)[] = [];
+  #nextChangeId = 1;
+  readonly #onChanged = new Map<number, (outcome: ChangeOutcome) => void>();
 
   constructor(channel: RaftChannel, events: RaftEvents) {
     this.#events = events;
@@ -127,6 +130,15 @@ export class RaftLink implements RaftPort {
     });
   }
 
+  changeNodes(change: MemberChange, isDryRun: boolean): Promise<ChangeOutcome> {
+    const id = this.#nextChangeId;
+    this.#nextChangeId += 1;
+    return new Promise((resolve) => {
+      this.#onChanged.set(id, resolve);
+      this.#post({ kind: 'changeNodes', id, change, isDryRun });
+    });
+  }
+
   async stop(): Promise<void> {
     this.#isStopping = true;
     this.#post({ kind: 'stop' });
@@ -200,6 +212,13 @@ export class RaftLink implements RaftPort {
       case 'transferDone':
         // One that is told to stop joins one that somebody asked for.
         for (const resolve of this.#onTransferred.splice(0)) resolve(message.ok);
+        break;
+      case 'nodesChanged':
+        this.#onChanged.get(message.id)?.(message.outcome);
+        this.#onChanged.delete(message.id);
+        break;
+      case 'nodes':
+        this.#events.nodes(message.view);
         break;
       case 'placed':
         this.#events.placed(message.row, message.isPlaced);

@@ -2,6 +2,8 @@
 
 import type { Cause } from '../core/causes.ts';
 import type { LogError } from '../core/errors.ts';
+import type { ChangeOutcome, MemberChange } from '../core/memberChanges.ts';
+import type { NodesView } from '../core/members.ts';
 import type { AccessChange } from '../format/access.ts';
 import type { Seal } from '../format/controlEntries.ts';
 import type { AccessNews } from '../memory/logFold.ts';
@@ -37,6 +39,8 @@ export interface RaftEvents {
   causes(causes: readonly Cause[], whyNoLeader: string): void;
   /** Where clients reach another node, as it says; empty: where this node's list says. */
   advertised(node: number, url: string): void;
+  /** The set of nodes that this node goes by is another one, or is known to be committed now. */
+  nodes(view: NodesView): void;
   log(level: 'info' | 'warn' | 'error', text: string): void;
 }
 
@@ -79,6 +83,11 @@ export interface RaftPort {
    * not lead.
    */
   transfer(to?: number): Promise<boolean>;
+  /**
+   * Changes the set of nodes that the log says, or with `isDryRun` looks whether that could be. Resolves once that is at the log's end, and so in force, or will not
+   * be; it is decided when it is committed.
+   */
+  changeNodes(change: MemberChange, isDryRun: boolean): Promise<ChangeOutcome>;
   /** Nodes prove themselves by this from now on. */
   prove(proof: PeerProof): void;
   /** Ends the thread; its sockets are closed when this resolves. */

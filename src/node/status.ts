@@ -3,6 +3,7 @@
 import { maxBatchBytes } from '../core/capacities.ts';
 import type { Cause } from '../core/causes.ts';
 import { LOG_LEVEL } from '../core/levels.ts';
+import type { MemberRole } from '../core/members.ts';
 import type { LogFold } from '../memory/logFold.ts';
 import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
@@ -41,6 +42,8 @@ export interface ClusterNodeStatus {
   readonly isConnected: boolean;
   /** Whether it counts for majorities: a node that lost its disk does not until it is admitted again; null where this is not known. */
   readonly isVoter: boolean | null;
+  /** What the log says that it is: a learner becomes a voter when it has all that is committed, a reader stays one; null where the log does not say it. */
+  readonly role: MemberRole | null;
   /** Log offset up to which it is known to hold the log durably; null where this is not known. */
   readonly durable: number | null;
   /** What is missing there of the leader's log; null where `durable` is, or where this node does not lead. */

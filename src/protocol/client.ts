@@ -7,6 +7,7 @@ import { getOffset, setOffset, viewOf } from '../core/bytes.ts';
 import { ERRORS, type ErrorCode, errorCodeOf } from '../core/errors.ts';
 import { MAX_LOG_OFFSET, MAX_SHOWN_TOKEN_BYTES, MIN_RETENTION_AGE_MS, MIN_RETENTION_BYTES } from '../core/limits.ts';
 import { type ClientIntroduction, decodeHello, encodeName, type Greeting, HELLO, versionsWord } from './greeting.ts';
+import { decodeMembers, type MembersAnswer, NODES } from './members.ts';
 import { decodeTokens, LISTED, type TokensAnswer } from './tokens.ts';
 
 /**
@@ -463,6 +464,7 @@ export type Answer =
   | ({ kind: 'levels' } & LevelsAnswer)
   | { kind: 'transferred'; requestId: number; leader: number; term: number }
   | ({ kind: 'tokens' } & TokensAnswer)
+  | ({ kind: 'members' } & MembersAnswer)
   | { kind: 'cancelled'; requestId: number }
   | { kind: 'uploaded'; requestId: number; total: number }
   | {
@@ -538,6 +540,10 @@ export function decodeAnswer(bytes: Uint8Array): Answer {
     case LISTED: {
       const tokens = decodeTokens(bytes);
       return tokens === undefined ? { kind: 'malformed', reason: 'a LISTED with wrong records' } : { kind: 'tokens', ...tokens };
+    }
+    case NODES: {
+      const members = decodeMembers(bytes);
+      return members === undefined ? { kind: 'malformed', reason: 'a NODES with wrong nodes' } : { kind: 'members', ...members };
     }
     case CANCELLED:
       return { kind: 'cancelled', requestId };

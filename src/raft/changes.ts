@@ -3,7 +3,8 @@
 
 import { assert } from '../core/assert.ts';
 import { doesCount } from '../core/ids.ts';
-import { type Configuration, faultOfFirst, faultOfStep, type Member, votersOf } from '../core/members.ts';
+import type { ChangeRefusal } from '../core/memberChanges.ts';
+import { type Configuration, faultOfFirst, faultOfStep, hasDirectory, type Member, votersOf } from '../core/members.ts';
 import type { Core } from './core.ts';
 import type { NodeId } from './messages.ts';
 import type { Progress } from './progress.ts';
@@ -55,12 +56,26 @@ export class Changes {
   }
 
   /** Begins to change the set to `configuration`. Returns why that cannot be now; undefined: it is begun, and the entry is about to be put into the log. */
-  begin(configuration: Configuration, ownTermIsCommitted: boolean): string | undefined {
-    const fault = this.#faultOfTime(ownTermIsCommitted) ?? this.#faultOfSet(configuration) ?? this.#faultOfReach(configuration);
-    if (fault !== undefined) return fault;
+  begin(configuration: Configuration, ownTermIsCommitted: boolean): ChangeRefusal | undefined {
+    const refusal = this.refusal(configuration, ownTermIsCommitted);
+    if (refusal !== undefined) return refusal;
     this.#pending = configuration;
     this.#core.emit({ kind: 'configure', term: this.#core.currentTerm });
     return undefined;
+  }
+
+  /** Why {@link begin} would not begin now. */
+  refusal(configuration: Configuration, ownTermIsCommitted: boolean): ChangeRefusal | undefined {
+    const early = this.#faultOfTime(ownTermIsCommitted);
+    if (early !== undefined) return { code: 'CHANGE_IN_PROGRESS', sentence: early };
+    const wrong = this.#faultOfSet(configuration);
+    if (wrong !== undefined) return { code: this.#hasRemoved(configuration) ? 'MEMBER_REMOVED' : 'UNSUPPORTED', sentence: wrong };
+    const apart = this.#faultOfReach(configuration);
+    return apart === undefined ? undefined : { code: 'NO_MAJORITY', sentence: apart };
+  }
+
+  #hasRemoved(configuration: Configuration): boolean {
+    return configuration.some((member) => hasDirectory(this.#core.members.removed, member));
   }
 
   /** What is to be put into the log now. Room for it may have taken long: where what was true when it was asked for is not any more, it is given up. */

@@ -3,6 +3,7 @@
 
 import { assert } from '../core/assert.ts';
 import { isSameTerm, NO_INSTANCE } from '../core/ids.ts';
+import type { ChangeRefusal } from '../core/memberChanges.ts';
 import type { Configuration } from '../core/members.ts';
 import { Changes } from './changes.ts';
 import type { Core } from './core.ts';
@@ -72,8 +73,13 @@ export class Leadership {
   }
 
   /** Why the set of nodes cannot be changed to `configuration` now, or undefined where that was begun. See Changes. */
-  configure(configuration: Configuration): string | undefined {
+  configure(configuration: Configuration): ChangeRefusal | undefined {
     return this.changes.begin(configuration, this.#ownTermIsCommitted);
+  }
+
+  /** The same, and nothing is begun. */
+  refusalOf(configuration: Configuration): ChangeRefusal | undefined {
+    return this.changes.refusal(configuration, this.#ownTermIsCommitted);
   }
 
   /** Whether this term's no-op is in the log, so that entries may follow it. */

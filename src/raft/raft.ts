@@ -15,6 +15,7 @@
 import { assert, unreachable } from '../core/assert.ts';
 import { doesCount } from '../core/ids.ts';
 import { MAX_TERM } from '../core/limits.ts';
+import type { ChangeRefusal } from '../core/memberChanges.ts';
 import type { Configuration } from '../core/members.ts';
 import type { RaftSettings } from './core.ts';
 import type { Effect, RaftRole } from './effects.ts';
@@ -33,6 +34,8 @@ export type { RaftState } from './state.ts';
 
 /** A rehearsal, a campaign after it, or one that the leader itself asked for. */
 type Campaign = 'preVote' | 'vote' | 'transfer';
+
+const NOT_LEADING: ChangeRefusal = { code: 'NOT_LEADER', sentence: 'this node does not lead: ask the leader' };
 
 export class Raft {
   readonly settings: RaftSettings;
@@ -280,9 +283,13 @@ export class Raft {
    * Changes the set of nodes to `configuration`, or gives a log that has none its first one, which {@link firstConfiguration} is but for addresses. Returns why
    * that cannot be, or not now; undefined: it is begun, and in force once `configured`. It is decided when it is committed: another leader may have cut it.
    */
-  configure(configuration: Configuration): string | undefined {
-    if (this.#leadership === undefined) return 'this node does not lead: ask the leader';
-    return this.#leadership.configure(configuration);
+  configure(configuration: Configuration): ChangeRefusal | undefined {
+    return this.#leadership === undefined ? NOT_LEADING : this.#leadership.configure(configuration);
+  }
+
+  /** Why {@link configure} would not begin now; nothing is begun. */
+  refusalOf(configuration: Configuration): ChangeRefusal | undefined {
+    return this.#leadership === undefined ? NOT_LEADING : this.#leadership.refusalOf(configuration);
   }
 
   /** The first configuration of a log that has none, without addresses; undefined: this node does not lead, there is one, or not every node has greeted it yet. */

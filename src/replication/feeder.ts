@@ -31,8 +31,8 @@ const STATES = { probe: PEER_PROBING, replicate: PEER_REPLICATING, stuck: PEER_S
 /** After a read that failed, its entries are tried again no sooner than this: the disk that has them damaged will hardly have changed. */
 const RETRY_MS = 1_000;
 
-/** So often a leader that must not feed a node what it has offers its office to one that may, at most. */
-const OFFER_MS = 60_000;
+/** So often a leader that must not feed a node what it has offers its office to one that may, at most: once in so many election timeouts. */
+const OFFER_ELECTIONS = 60;
 
 export class Feeder {
   readonly #raft: Raft;
@@ -247,7 +247,7 @@ export class Feeder {
     this.#wakeAtMs = Math.min(this.#wakeAtMs, pace.readyAtMs);
     const others = [...(this.#raft.leadership?.peers ?? [])].filter(([node, { isVoter }]) => node !== to && isVoter);
     if (nowMs < this.#offerAtMs || !others.some(([, { mayLead, match }]) => mayLead && match >= this.#raft.commit)) return;
-    this.#offerAtMs = nowMs + OFFER_MS;
+    this.#offerAtMs = nowMs + OFFER_ELECTIONS * this.#raft.settings.electionTimeoutMs;
     this.#raft.transfer();
   }
 

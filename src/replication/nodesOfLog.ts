@@ -2,9 +2,10 @@
 // should be. Nothing here is decided by time: looks are only far enough apart to cost nothing.
 
 import { stateCapacityBytes } from '../core/capacities.ts';
+import { NO_INSTANCE } from '../core/ids.ts';
 import { MEMBERS_LEVEL } from '../core/levels.ts';
-import { changedBy, type MemberChange } from '../core/memberChanges.ts';
-import { type Configuration, faultOfConfiguration, hasDirectory, type Member } from '../core/members.ts';
+import { type ChangeRefusal, changedBy, isRefusal, type MemberChange } from '../core/memberChanges.ts';
+import { type Configuration, faultOfConfiguration, hasDirectory, type Member, NO_NODES, type NodesView } from '../core/members.ts';
 import type { Peer } from '../core/peers.ts';
 import { stateBytes } from '../format/controlEntries.ts';
 import { type NodesAt, nodesAt } from '../format/nodeChanges.ts';
@@ -14,6 +15,14 @@ import type { Raft } from '../raft/raft.ts';
 
 export const REMOVED_SENTENCE =
   'this data directory was removed from the set of nodes, and that is committed: it has no part in the log any more, and never gets one again; stop this node, and start it with an empty directory if it is to come back';
+
+const LEVEL_TOO_LOW: ChangeRefusal = {
+  code: 'LEVEL_TOO_LOW',
+  sentence: `the log does not say which nodes it has before it is of level ${MEMBERS_LEVEL}: when all nodes run a LogLog that knows it, loglog upgrade finalize`,
+};
+
+/** Of a node that has not been seen. */
+const ANY_INSTANCE = 'f'.repeat(NO_INSTANCE.length);
 
 /** A state entry's header and check. */
 const ENTRY_BYTES = 12;
@@ -32,6 +41,7 @@ export class NodesOfLog {
   /** What the entries said that were folded since the core was told. */
   #said: NodesAt[] = [];
   #lookAtMs = 0;
+  #told: NodesView = NO_NODES;
 
   constructor(raft: Raft, fold: LogFold, memory: TailMemory, peers: readonly Peer[]) {
     this.#raft = raft;
@@ -67,16 +77,45 @@ export class NodesOfLog {
     return !leadership.changes.isUnderWay;
   }
 
-  /** Begins a change that somebody asked for. Returns why that cannot be, or not now; undefined: it is begun, and decided when it is committed. */
-  begin(change: MemberChange): string | undefined {
+  /**
+   * Begins a change that somebody asked for, unless `isDryRun`. Returns why that cannot be, or not now; undefined: it is begun, and decided when it is committed.
+   */
+  begin(change: MemberChange, isDryRun = false): ChangeRefusal | undefined {
     const { latest } = this.#raft.members;
-    if (this.#raft.leadership === undefined) return 'this node does not lead: ask the leader';
-    if (latest === undefined) return 'the log does not say which nodes it has yet: try again';
-    const next = changedBy(latest.members, change);
-    if (typeof next === 'string') return next;
-    return this.#hasRoomFor(next)
-      ? this.#raft.configure(next)
-      : 'the state of the log has no room for that set: remove tokens, or run larger segments';
+    if (this.#raft.leadership === undefined) return { code: 'NOT_LEADER', sentence: 'this node does not lead: ask the leader' };
+    if (this.#fold.level < MEMBERS_LEVEL) return LEVEL_TOO_LOW;
+    if (latest === undefined)
+      return {
+        code: 'CHANGE_IN_PROGRESS',
+        sentence: 'the log does not say which nodes it has yet, because not all have been there at once: try again',
+      };
+    const found = this.#withInstance(change, isDryRun);
+    const next = 'sentence' in found ? found : changedBy(latest.members, found);
+    if (isRefusal(next)) return next;
+    if (!this.#hasRoomFor(next))
+      return { code: 'UNSUPPORTED', sentence: 'the state of the log has no room for that set: remove tokens, or run larger segments' };
+    return isDryRun ? this.#raft.refusalOf(next) : this.#raft.configure(next);
+  }
+
+  /** Who comes without a directory has the one that it has greeted this node with. One that has none yet may be talked of. */
+  #withInstance(change: MemberChange, isDryRun: boolean): MemberChange | ChangeRefusal {
+    const { members } = this.#raft;
+    if (change.kind !== 'add' || change.instance !== NO_INSTANCE || (members.latest?.members ?? []).some(({ id }) => id === change.id))
+      return change;
+    const instance = members.instanceOf(change.id);
+    if (instance !== undefined) return { ...change, instance };
+    if (isDryRun) return { ...change, instance: ANY_INSTANCE };
+    return { code: 'NOT_READY', sentence: `node ${change.id} has not come yet: start it` };
+  }
+
+  /** The set in force, for who is not on this thread; undefined: it is what it was when this was called last. */
+  news(): NodesView | undefined {
+    const { latest, isSettled } = this.#raft.members;
+    const { members, end } = latest ?? NO_NODES;
+    const told = this.#told;
+    if (told.members === members && told.end === end && told.isSettled === isSettled) return undefined;
+    this.#told = { members, end, isSettled };
+    return this.#told;
   }
 
   /** The set that comes next; undefined: it is what it should be, or cannot be that yet. */

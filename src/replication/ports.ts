@@ -3,6 +3,8 @@
 
 import type { LogError } from '../core/errors.ts';
 import type { EntryTerm } from '../core/ids.ts';
+import type { ChangeOutcome } from '../core/memberChanges.ts';
+import type { NodesView } from '../core/members.ts';
 import type { AccessChange } from '../format/access.ts';
 import type { Seal } from '../format/controlEntries.ts';
 import type { AccessNews } from '../memory/logFold.ts';
@@ -65,6 +67,10 @@ export interface ReplicaPorts {
   damaged(offset: number, error: LogError): void;
   readIndexDone(id: number, index: number | undefined): void;
   transferDone(ok: boolean): void;
+  /** The set of nodes that this node goes by, or whether it is known to be committed, is another one. */
+  nodes(view: NodesView): void;
+  /** What became of the change of nodes that was asked for by this number. */
+  nodesChanged(id: number, outcome: ChangeOutcome): void;
   /** The node must stop now. */
   fatal(error: LogError): void;
   log(level: 'info' | 'warn' | 'error', text: string): void;

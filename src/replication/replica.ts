@@ -6,7 +6,7 @@ import { unreachable } from '../core/assert.ts';
 import { toHex, viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
 import { doesCount, type EntryTerm, NO_INSTANCE } from '../core/ids.ts';
-import type { MemberChange } from '../core/memberChanges.ts';
+import type { ChangeOutcome, ChangeRefusal, MemberChange } from '../core/memberChanges.ts';
 import type { Peer } from '../core/peers.ts';
 import { type AccessChange, accessPayload, readAccess } from '../format/access.ts';
 import { configurationPayload } from '../format/configuration.ts';
@@ -62,6 +62,12 @@ const ROLES: Readonly<Record<RaftRole, number>> = {
   leader: ROLE_LEADER,
 };
 
+const NOT_LEADING: ChangeRefusal = { code: 'NOT_LEADER', sentence: 'this node leads no longer: the set of nodes was not changed' };
+const OVERTAKEN: ChangeRefusal = {
+  code: 'CHANGE_IN_PROGRESS',
+  sentence: 'before there was room for it in the log, what this change of nodes needs was no longer so: try again',
+};
+
 export class Replica {
   readonly raft: Raft;
   readonly #memory: TailMemory;
@@ -86,6 +92,8 @@ export class Replica {
   #noopDue = 0;
   /** A change of the set of nodes waits for room. */
   #isConfigurationDue = false;
+  /** Number of the question that asked for that change, or for the one that comes next; 0: nobody waits for it. */
+  #changeId = 0;
   /** In this turn: role, leader, term, standing or a link changed, or the gate opened. */
   #hasRoleNews = false;
   #hasCommitted = false;
@@ -377,13 +385,24 @@ export class Replica {
     this.#turn(() => this.raft.readIndex(id));
   }
 
-  /** Changes the set of nodes that the log says. Returns why that cannot be, or not now; undefined: it is begun, and decided when it is committed. */
-  changeNodes(change: MemberChange): string | undefined {
-    let fault: string | undefined;
+  /**
+   * Changes the set of nodes that the log says, or with `isDryRun` only looks whether that could be. Returns why it cannot be, or not now; undefined: it is begun,
+   * and decided when it is committed. With an `id`, the port `nodesChanged` says what became of it: once it is in the log, or will not be.
+   */
+  changeNodes(change: MemberChange, { id = 0, isDryRun = false } = {}): ChangeRefusal | undefined {
+    let refusal: ChangeRefusal | undefined;
     this.#turn(() => {
-      fault = this.#nodes.begin(change);
+      refusal = this.#nodes.begin(change, isDryRun);
+      // Only one that is begun has the place of the one that is under way.
+      if (refusal === undefined && !isDryRun) this.#changeId = id;
+      else if (id !== 0) this.#ports.nodesChanged(id, refusal === undefined ? { end: 0 } : { refusal });
     });
-    return fault;
+    return refusal;
+  }
+
+  #answerChange(outcome: ChangeOutcome): void {
+    if (this.#changeId !== 0) this.#ports.nodesChanged(this.#changeId, outcome);
+    this.#changeId = 0;
   }
 
   /** Within a turn there is no need for another one. */
@@ -529,6 +548,7 @@ export class Replica {
       this.#timeGuard.end();
       this.#noopDue = 0;
       this.#isConfigurationDue = false;
+      this.#answerChange({ refusal: NOT_LEADING });
       const endedTerm = memory.word(WORD.OPEN_TERM);
       if (endedTerm !== 0) {
         // Before the office is given up for all to see: what was committed in it, so that its appends can be answered.
@@ -607,7 +627,8 @@ export class Replica {
       this.raft.configured(this.#tail.end);
       this.#memory.lastEntry = this.raft.log.last;
       this.#ports.log('info', `the nodes are ${describeNodes(members)} from offset ${this.#tail.end} on, once that is committed`);
-    }
+      this.#answerChange({ end: this.#tail.end });
+    } else this.#answerChange({ refusal: OVERTAKEN });
     this.#isConfigurationDue = false;
   }
 
@@ -649,6 +670,8 @@ export class Replica {
   #publish(): void {
     if (this.#hasCommitted || this.#hasRoleNews) this.#noteGeneration();
     this.#feeder.publish();
+    const nodes = this.#nodes.news();
+    if (nodes !== undefined) this.#ports.nodes(nodes);
     if (this.#hasOrdered) this.#tail.wake();
     if (this.#hasCommitted) this.#memory.committed();
     if (this.#hasRoleNews) this.#memory.raise(SIGNAL.ROLE);

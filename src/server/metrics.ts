@@ -81,6 +81,18 @@ export function makeRegistry(engine: Engine, door: DoorMetrics): Registry {
     'How many more nodes may fail before there is no majority, as the leader knows it; NaN on the others.',
     () => engine.cluster.toleratedFailures ?? Number.NaN,
   );
+  new Gauge({
+    name: 'loglog_members',
+    help: 'Nodes of the set that the log says, by what they are: voter, learner (becomes a voter), reader (a learner that stays one).',
+    labelNames: ['role'],
+    registers: [registry],
+    collect() {
+      const { members } = engine.cluster.nodesOfLog;
+      for (const role of ['voter', 'learner', 'reader'] as const)
+        this.set({ role }, members.filter((member) => member.role === role).length);
+    },
+  });
+  gauge('log_level', "The log's level.", () => engine.fold.level);
   counter('elections', 'Terms in which this node has heard of a leader, itself too, since it started.', () => engine.elections);
   new Gauge({
     name: 'loglog_build_info',
@@ -200,7 +212,7 @@ export function makeRegistry(engine: Engine, door: DoorMetrics): Registry {
   counterBy('connections_closed', 'reason', 'Connections that the node closed or refused.', door.incidents.closedCounts);
   counterBy('requests_refused', 'code', 'Requests that were answered with an error.', door.incidents.refusedCounts);
   counterBy('authentications', 'result', 'Tokens that were shown, by what came of it.', door.authentications);
-  counterBy('changes', 'what', 'Trims, and changes of retention, level and tokens, that were done.', door.audit.doneCounts);
+  counterBy('changes', 'what', 'Trims, and changes of retention, level, nodes and tokens, that were done.', door.audit.doneCounts);
   counterBy('changes_refused', 'what', 'The same, refused or failed.', door.audit.refusedCounts);
   gauge('append_held_bytes', 'Bytes of appends that wait for the disk.', () => appends.heldBytes);
   gauge('send_buffered_bytes', 'Bytes that wait for slow clients.', () => door.sendBufferedBytes);

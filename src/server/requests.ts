@@ -13,6 +13,8 @@ import {
   MIN_RETENTION_AGE_MS,
   MIN_RETENTION_BYTES,
 } from '../core/limits.ts';
+import type { MemberChange } from '../core/memberChanges.ts';
+import { addressOf } from '../core/peers.ts';
 import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { Access } from '../node/access.ts';
@@ -23,6 +25,7 @@ import type { Ends } from '../node/ends.ts';
 import type { Handover } from '../node/handover.ts';
 import type { LevelStatus, Levels } from '../node/levels.ts';
 import type { Loop } from '../node/loop.ts';
+import type { Members } from '../node/members.ts';
 import type { Readings } from '../node/reading.ts';
 import type { Retention } from '../node/retention.ts';
 import type { Times } from '../node/times.ts';
@@ -69,6 +72,7 @@ import {
   UPLOAD_ID_BYTES,
 } from '../protocol/client.ts';
 import { CLIENT_UPLOADS, decodeIntroduce, PROTOCOL_VERSION } from '../protocol/greeting.ts';
+import { encodeMembers, MEMBERS, MEMBERS_DRY_RUN, membersRequestIn } from '../protocol/members.ts';
 import { encodeTokens, TOKENS, type TokenChange, tokensRequestIn } from '../protocol/tokens.ts';
 import { COUNTS, isOverQuota } from './accounts.ts';
 import type { Audit, Audited } from './audit.ts';
@@ -89,6 +93,7 @@ const KNOWN_FLAGS: Readonly<Record<number, number>> = {
   [UPGRADE]: UPGRADE_FINALIZE,
   [TRANSFER]: TRANSFER_DRY_RUN,
   [TOKENS]: 0,
+  [MEMBERS]: MEMBERS_DRY_RUN,
   [INTRODUCE]: 0,
 };
 
@@ -107,8 +112,15 @@ function auditedChange(change: TokenChange | undefined): { readonly what: Audite
   return { what: 'create_token', detail: `${id} ${JSON.stringify(name)} with the scopes ${scopeNames(scopes).join(', ')}` };
 }
 
+/** What of a change of nodes is told. */
+function detailOf(change: MemberChange): string {
+  if (change.kind !== 'add') return `${change.kind} node ${change.id}`;
+  const { id, host, port, peerPort, isReader } = change;
+  return `add node ${id} at ${addressOf(host, port)}/${peerPort}${isReader ? ', to stay a learner' : ''}`;
+}
+
 /** Opcodes of requests that may have a body. */
-const WITH_BODY: readonly number[] = [APPEND, INTRODUCE, UPLOAD, TOKENS];
+const WITH_BODY: readonly number[] = [APPEND, INTRODUCE, UPLOAD, TOKENS, MEMBERS];
 
 /** Room above the largest batch, so that a slightly too large one gets an answer that says so before uWS closes the connection. */
 const MESSAGE_SLACK_BYTES = 64 * 1024;
@@ -135,6 +147,7 @@ export interface RequestTargets {
   readonly retention: Pick<Retention, 'request'>;
   readonly levels: Pick<Levels, 'request'>;
   readonly handover: Pick<Handover, 'request'>;
+  readonly members: Pick<Members, 'request'>;
   readonly access: Pick<Access, 'request' | 'list'>;
   /** Gets what was thrown where nothing was to be. */
   broke(thrown: unknown): void;
@@ -165,6 +178,7 @@ export class Requests {
   readonly #retention: RequestTargets['retention'];
   readonly #levels: RequestTargets['levels'];
   readonly #handover: RequestTargets['handover'];
+  readonly #members: RequestTargets['members'];
   readonly #access: RequestTargets['access'];
   readonly #broke: (thrown: unknown) => void;
   readonly #loop: Pick<Loop, 'nowMs'>;
@@ -182,6 +196,7 @@ export class Requests {
     this.#retention = targets.retention;
     this.#levels = targets.levels;
     this.#handover = targets.handover;
+    this.#members = targets.members;
     this.#access = targets.access;
     this.#broke = (thrown) => targets.broke(thrown);
     this.#memory = memory;
@@ -250,6 +265,9 @@ export class Requests {
       case TOKENS:
         this.#tokens(session, request.requestId, bodyOf(message));
         break;
+      case MEMBERS:
+        this.#changeMembers(session, request, bodyOf(message));
+        break;
       case UPLOAD:
         this.#upload(session, request, bodyOf(message));
         break;
@@ -283,7 +301,7 @@ export class Requests {
       session.fail(
         requestId,
         'MALFORMED',
-        `only APPEND, INTRODUCE, UPLOAD and TOKENS have a body; this message has ${bodyBytes} bytes after its header`,
+        `only APPEND, INTRODUCE, UPLOAD, TOKENS and MEMBERS have a body; this message has ${bodyBytes} bytes after its header`,
       );
       return false;
     }
@@ -475,6 +493,22 @@ export class Requests {
         ? this.#access.list().then((tokens) => ({ hasChanged: false, tokens }))
         : this.#access.request(change).then(({ isNew }) => ({ hasChanged: isNew, tokens: [] }));
     this.#answer(session, requestId, work, (answer) => session.send(encodeTokens({ requestId, ...answer })), auditedChange(change));
+  }
+
+  #changeMembers(session: Session, { requestId, flags }: Request, body: Uint8Array): void {
+    const isDryRun = (flags & MEMBERS_DRY_RUN) !== 0;
+    const change = membersRequestIn(body);
+    if (change === 'wrong') {
+      session.sendError(requestId, 'MALFORMED', 0, 'a MEMBERS has no body, or one that adds, removes, promotes or demotes a node');
+      return;
+    }
+    this.#answer(
+      session,
+      requestId,
+      this.#members.request(change, isDryRun),
+      (status) => session.send(encodeMembers({ requestId, ...status })),
+      change === undefined || isDryRun ? undefined : { what: 'change_nodes', detail: detailOf(change) },
+    );
   }
 
   /** Sends what comes of `work`, for which the session waits. */

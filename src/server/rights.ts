@@ -19,6 +19,7 @@ import {
   UPGRADE_FINALIZE,
   UPLOAD,
 } from '../protocol/client.ts';
+import { MEMBERS } from '../protocol/members.ts';
 import { TOKENS } from '../protocol/tokens.ts';
 
 interface Right {
@@ -45,6 +46,7 @@ export const REQUEST_RIGHTS: readonly Right[] = [
   { opcode: UPGRADE, needs: 'read', flags: UPGRADE_FINALIZE, flagsNeed: 'admin' },
   { opcode: TRANSFER, needs: 'admin' },
   { opcode: TOKENS, needs: 'admin' },
+  { opcode: MEMBERS, needs: 'admin' },
 ];
 
 /** What pages over HTTP need. Those that are not here need nothing. */

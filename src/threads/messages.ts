@@ -4,6 +4,8 @@
 import type { Cause } from '../core/causes.ts';
 import type { LogError, PlainError } from '../core/errors.ts';
 import type { LevelRange } from '../core/levels.ts';
+import type { ChangeOutcome, MemberChange } from '../core/memberChanges.ts';
+import type { NodesView } from '../core/members.ts';
 import type { Peer } from '../core/peers.ts';
 import type { AccessChange } from '../format/access.ts';
 import type { Seal } from '../format/controlEntries.ts';
@@ -121,6 +123,8 @@ export type ToRaft =
   /** Another node is asked for entries to heal with. */
   | { readonly kind: 'fetch'; readonly question: FetchQuestion }
   | { readonly kind: 'transfer'; readonly to: number | undefined }
+  /** Somebody asks for a change of the nodes, or whether it could be: answered once, by `nodesChanged` with the same number. */
+  | { readonly kind: 'changeNodes'; readonly id: number; readonly change: MemberChange; readonly isDryRun: boolean }
   /** Nodes prove themselves by this from now on. */
   | { readonly kind: 'prove'; readonly proof: PeerProof }
   /** What was damaged of the log is right again. */
@@ -152,6 +156,10 @@ export type FromRaft =
   | { readonly kind: 'trimmed'; readonly base: number }
   | { readonly kind: 'readIndexDone'; readonly id: number; readonly index: number | undefined }
   | { readonly kind: 'transferDone'; readonly ok: boolean }
+  /** What became of the `changeNodes` of this number. */
+  | { readonly kind: 'nodesChanged'; readonly id: number; readonly outcome: ChangeOutcome }
+  /** The set of nodes that this node goes by, or whether it is known to be committed, is another one: no set while the log says none. */
+  | { readonly kind: 'nodes'; readonly view: NodesView }
   /** This row of the staging memory is not needed any more: its upload is part of the log, or could not be. */
   | { readonly kind: 'placed'; readonly row: number; readonly isPlaced: boolean }
   /** The leader has been told of the rows of the next `staged`, if it could be; comes once for each. */

@@ -185,6 +185,9 @@ export class RaftHost {
       case 'transfer':
         this.replica.transfer(message.to);
         break;
+      case 'changeNodes':
+        this.replica.changeNodes(message.change, message);
+        break;
       case 'prove':
         this.#links?.prove(message.proof);
         break;
@@ -266,6 +269,8 @@ export class RaftHost {
       damaged: (offset, error) => ports.tell({ kind: 'damaged', offset, error: toPlainError(error) }),
       readIndexDone: (id, index) => ports.tell({ kind: 'readIndexDone', id, index }),
       transferDone: (ok) => ports.tell({ kind: 'transferDone', ok }),
+      nodes: (view) => ports.tell({ kind: 'nodes', view }),
+      nodesChanged: (id, outcome) => ports.tell({ kind: 'nodesChanged', id, outcome }),
       fatal: (error: LogError) => ports.tell({ kind: 'failed', error: toPlainError(error) }),
       log: (level, text) => this.#main.log(level, text),
     };

@@ -45,6 +45,7 @@ export function statusOf(stand: Stand, id: number, urls: readonly string[]): Nod
     isSelf: i + 1 === id,
     isConnected: true,
     isVoter: true,
+    role: null,
     durable: null,
     lagBytes: role === 'leader' && i + 1 === id ? tail - durable : null,
     state: 'unknown' as const,

@@ -42,6 +42,7 @@ export function nodeStatus({ id, ids, leader, down }: Seen): NodeStatus {
         isSelf: other === id,
         isConnected: !down.includes(other),
         isVoter: true,
+        role: null,
         durable: null,
         lagBytes: leads ? 0 : null,
         state: 'unknown',

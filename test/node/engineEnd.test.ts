@@ -134,6 +134,7 @@ describe('an engine on ports', () => {
     mended: () => undefined,
     readIndex: () => Promise.resolve(undefined),
     transfer: () => Promise.resolve(true),
+    changeNodes: () => new Promise(() => undefined),
     prove: () => undefined,
     stop: () => Promise.resolve(),
     terminate: async () => void told.push('terminate'),

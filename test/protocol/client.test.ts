@@ -23,6 +23,7 @@ import {
   UPGRADE_FINALIZE,
 } from '../../src/protocol/client.ts';
 import { decodeIntroduce, encodeHello, type Hello } from '../../src/protocol/greeting.ts';
+import { encodeMembers, encodeMembersRequest, type MembersAnswer, membersRequestIn } from '../../src/protocol/members.ts';
 import { encodeTokens, encodeTokensRequest, tokensRequestIn } from '../../src/protocol/tokens.ts';
 import { bytesOf } from '../format/hex.ts';
 
@@ -123,6 +124,113 @@ test('TOKENS asks for the list, or for a change, and has the records without the
     bytesOf(golden.replace('01000000 00000000 0500', '02000000 00000000 0500')),
   ])
     expect(decodeAnswer(wrong)).toEqual({ kind: 'malformed', reason: 'a LISTED with wrong records' });
+});
+
+test('MEMBERS asks for the list, or for a change of nodes, or what that would be', () => {
+  const header = (flags: string): string => `14${flags}000005000000${'00'.repeat(16)}`;
+  expect(encodeMembersRequest(5, undefined, false)).toEqual(bytesOf(header('00')));
+  expect(membersRequestIn(new Uint8Array(0))).toBeUndefined();
+  const add = { kind: 'add', id: 4, instance: '00'.repeat(8), isReader: false, host: 'b.c', port: 7070, peerPort: 7170 } as const;
+  const changes = [
+    [add, '01040200 9e1b 021c 0000000000000000 622e63'],
+    [{ ...add, isReader: true, instance: '0123456789abcdef' }, '01040300 9e1b 021c 0123456789abcdef 622e63'],
+    [{ kind: 'remove', id: 32 }, `02200000 ${'00'.repeat(12)}`],
+    [{ kind: 'promote', id: 1 }, `03010000 ${'00'.repeat(12)}`],
+    [{ kind: 'demote', id: 2 }, `04020000 ${'00'.repeat(12)}`],
+  ] as const;
+  for (const [change, body] of changes) {
+    expect(encodeMembersRequest(5, change, true)).toEqual(bytesOf(`${header('01')} ${body}`));
+    expect(membersRequestIn(bytesOf(body))).toEqual(change);
+  }
+});
+
+test.each([
+  ['a kind that there is not', `05010000 ${'00'.repeat(12)}`],
+  ['the id 0', `02000000 ${'00'.repeat(12)}`],
+  ['an id above 32', `02210000 ${'00'.repeat(12)}`],
+  ['too few bytes', `02010000 ${'00'.repeat(11)}`],
+  ['a host where there is none', `02010000 ${'00'.repeat(12)}61`],
+  ['a port where there is none', `03010000 01${'00'.repeat(11)}`],
+  ['an instance where there is none', `04010000 ${'00'.repeat(11)}01`],
+  ['a byte that is not zero', `01040201 9e1b021c ${'00'.repeat(8)} 61`],
+  ['a voter to begin with', `01040100 9e1b021c ${'00'.repeat(8)} 61`],
+  ['no host', `01040200 9e1b021c ${'00'.repeat(8)}`],
+  ['a blank in its host', `01040200 9e1b021c ${'00'.repeat(8)} 6120`],
+  ['a host that is too long', `01040200 9e1b021c ${'00'.repeat(8)} ${'61'.repeat(254)}`],
+  ['no port for clients', `01040200 0000021c ${'00'.repeat(8)} 61`],
+  ['no port for nodes', `01040200 9e1b0000 ${'00'.repeat(8)} 61`],
+])('MEMBERS changes nothing with %s', (_what, body) => {
+  expect(membersRequestIn(bytesOf(body))).toBe('wrong');
+});
+
+test('NODES has each node of the set, as the leader knows it', () => {
+  const answer: MembersAnswer = {
+    requestId: 5,
+    hasChanged: true,
+    isInLog: true,
+    isSettled: false,
+    start: 4096,
+    commit: 8192,
+    end: 8200,
+    level: 2,
+    newestLevel: 3,
+    leader: 1,
+    term: 7,
+    nodes: [
+      {
+        id: 1,
+        role: 'voter',
+        instance: '0123456789abcdef',
+        host: 'a',
+        port: 1,
+        peerPort: 2,
+        url: 'ws://a:1',
+        isConnected: true,
+        counts: true,
+        isOldCopy: false,
+        feed: 'unknown',
+        durable: 8200,
+        lastContactMs: 0,
+        levels: { lowest: 0, highest: 3 },
+      },
+      {
+        id: 4,
+        role: 'reader',
+        instance: '0'.repeat(16),
+        host: '',
+        port: 0,
+        peerPort: 0,
+        url: '',
+        isConnected: false,
+        counts: false,
+        isOldCopy: true,
+        feed: 'catchingUp',
+        durable: null,
+        lastContactMs: 0x19ed9b7d000,
+        levels: null,
+      },
+    ],
+  };
+  const golden =
+    '91070200 05000000 0010000000000000 0020000000000000 0820000000000000 02000000 03000000 01000000 07000000' +
+    '01011b00 0100 0200 0123456789abcdef 0820000000000000 0000000000000000 0000 0300 0100 0800 61 77733a2f2f613a31' +
+    '04030403 0000 0000 0000000000000000 0000000000000000 00d0b7d99e010000 0000 0000 0000 0000';
+  expect(encodeMembers(answer)).toEqual(bytesOf(golden));
+  expect(decodeAnswer(bytesOf(golden))).toEqual({ kind: 'members', ...answer });
+  const plain = { ...answer, hasChanged: false, isInLog: false, isSettled: true, nodes: [] };
+  expect(decodeAnswer(encodeMembers(plain))).toEqual({ kind: 'members', ...plain });
+  const without = (text: string, by: string): Uint8Array => bytesOf(golden.replace(text, by));
+  for (const wrong of [
+    bytesOf(golden).subarray(0, 47),
+    bytesOf(golden).subarray(0, -1),
+    bytesOf(`${golden}00`),
+    without('91070200', '91070300'),
+    without('04030403', '04040403'),
+    without('04030403', '04030405'),
+    without('04030403', '01030403'),
+    without('0100 0800 61', '0100 ff00 61'),
+  ])
+    expect(decodeAnswer(wrong)).toEqual({ kind: 'malformed', reason: 'a NODES with wrong nodes' });
 });
 
 test('ERROR 17 BEHIND: not fatal, retryable, failed, with the commit as its offset', () => {

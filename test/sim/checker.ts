@@ -560,6 +560,17 @@ export class Checker {
     );
   }
 
+  /** Node `id` says that its log has a set since offset `from` which `isSo`, and that this is committed. */
+  checkAnswered(id: NodeId, from: number, isSo: (members: Configuration) => boolean): void {
+    const { sets } = this.#of(id);
+    promise(
+      sets.some(({ end, members }) => end > from && end <= this.ledger.end && isSo(members)),
+      'sets of nodes',
+      () =>
+        `node ${id} says that a change of nodes is committed which it was asked for at ${from}: ${JSON.stringify(sets)}, and ${this.ledger.end} is`,
+    );
+  }
+
   instanceOf(id: NodeId): string {
     return this.#of(id).instance;
   }

@@ -3,11 +3,19 @@
 
 import type { MemberChange } from '../../src/core/memberChanges.ts';
 import type { Configuration, Member } from '../../src/core/members.ts';
-import type { Replica } from '../../src/replication/replica.ts';
 import { Random } from '../assembly/random.ts';
 import { covers } from './coverage.ts';
+import type { Process } from './process.ts';
 import type { SimNode } from './simNode.ts';
 import type { World } from './world.ts';
+
+/** Whether a set is what `change` was to make of it. */
+function isDone(members: Configuration, { id, kind }: MemberChange): boolean {
+  const role = members.find((member) => member.id === id)?.role;
+  if (kind === 'remove') return role === undefined;
+  if (kind === 'demote') return role === 'reader';
+  return kind === 'add' ? role !== undefined : role !== undefined && role !== 'reader';
+}
 
 export class NodeChanges {
   readonly #world: World;
@@ -53,14 +61,20 @@ export class NodeChanges {
     if (process === undefined || members === undefined) return;
     const change = this.#isEnding ? this.#towardsAll(members) : this.#draw(members);
     if (change === undefined) return;
-    process.raftThread.post(0, 'change of nodes', () => this.#ask(process.replica, change));
+    if (process.hasBegun) process.settles(0, 'change of nodes', () => this.#ask(process, change));
   }
 
-  #ask(replica: Replica, change: MemberChange): void {
-    const isOwn = change.id === replica.raft.settings.id;
-    if (replica.changeNodes(change) !== undefined) return;
-    covers(`a node is asked to ${change.kind}`);
-    if (isOwn && change.kind === 'remove') covers('a leader removes itself');
+  /** As a client does: what is answered as done is committed, and was not before it was asked for. */
+  #ask(process: Process, change: MemberChange): void {
+    const from = process.memory.commit;
+    process.engine.members.request(change, false).then(
+      () => {
+        process.witness(() => this.#world.checker.checkAnswered(process.id, from, (members) => isDone(members, change)));
+        covers(`a node is asked to ${change.kind}`);
+        if (change.id === process.id && change.kind === 'remove') covers('a leader removes itself');
+      },
+      () => undefined,
+    );
   }
 
   #draw(members: Configuration): MemberChange | undefined {

@@ -4,6 +4,7 @@
 import { assert, unreachable } from '../../core/assert.ts';
 import type { ErrorCode, LogError } from '../../core/errors.ts';
 import { MAX_WAIT_MS } from '../../core/limits.ts';
+import type { MemberChange } from '../../core/memberChanges.ts';
 import type { AccessChange } from '../../format/access.ts';
 import {
   CANCEL,
@@ -35,6 +36,7 @@ import {
   type Receipt as WireReceipt,
 } from '../../protocol/client.ts';
 import { type ClientIntroduction, FEATURE_INTRODUCE, FEATURE_TIMES, type Hello, PROTOCOL_VERSION } from '../../protocol/greeting.ts';
+import { encodeMembersRequest, type MembersAnswer } from '../../protocol/members.ts';
 import { encodeTokensRequest, type TokensAnswer } from '../../protocol/tokens.ts';
 import { type ErrorAnswer, errorOf } from './errorAnswer.ts';
 import type { Transport } from './transport.ts';
@@ -142,7 +144,7 @@ export interface Transferred {
 
 interface PendingEnd {
   /** Undefined: the connection was lost. `more`: what a RETENTION, an UPGRADE, a TRANSFER or a TOKENS is answered with. */
-  resolve(end: LogEnd | undefined, more?: KeptAnswer | LevelsAnswer | Transferred | TokensAnswer): void;
+  resolve(end: LogEnd | undefined, more?: KeptAnswer | LevelsAnswer | Transferred | TokensAnswer | MembersAnswer): void;
   reject(error: LogError): void;
 }
 
@@ -335,6 +337,16 @@ export class Connection {
     });
   }
 
+  /** Changes the set of nodes, or looks whether it could be, or asks for it. Undefined when the connection was lost before the answer. Rejects with the server's error. */
+  members(change: MemberChange | undefined, isDryRun: boolean): Promise<MembersAnswer | undefined> {
+    if (this.#isLost) return Promise.resolve(undefined);
+    const id = this.takeRequestId();
+    return new Promise((resolve, reject) => {
+      this.#ends.set(id, { resolve: (_end, members) => resolve(members as MembersAnswer | undefined), reject });
+      this.send(encodeMembersRequest(id, change, isDryRun));
+    });
+  }
+
   /** Opens a subscription on a live connection and returns its request id. */
   subscribe(from: number, creditBytes: number, sink: StreamSink, { isTimed = false, isKept = false }: SubscriptionKind = {}): number {
     const id = this.takeRequestId();
@@ -434,6 +446,7 @@ export class Connection {
         this.#ended(answer.requestId, { start: answer.start, end: answer.commit, term: 0 }, answer);
         break;
       case 'tokens':
+      case 'members':
       case 'levels':
         this.#ended(answer.requestId, { start: 0, end: 0, term: 0 }, answer);
         break;
@@ -456,7 +469,7 @@ export class Connection {
     }
   }
 
-  #ended(requestId: number, end: LogEnd, more?: KeptAnswer | LevelsAnswer | Transferred | TokensAnswer): void {
+  #ended(requestId: number, end: LogEnd, more?: KeptAnswer | LevelsAnswer | Transferred | TokensAnswer | MembersAnswer): void {
     const pending = this.#ends.get(requestId);
     this.#ends.delete(requestId);
     this.#observe(end.end);

@@ -52,6 +52,8 @@ export const NO_PORTS: ReplicaPorts = {
   readCold: () => undefined,
   readIndexDone: () => undefined,
   transferDone: () => undefined,
+  nodes: () => undefined,
+  nodesChanged: () => undefined,
   fatal: (error) => {
     throw error;
   },

@@ -11,6 +11,7 @@ import { Appends } from '../../../src/node/appends.ts';
 import type { Ends } from '../../../src/node/ends.ts';
 import type { Handover } from '../../../src/node/handover.ts';
 import type { Levels } from '../../../src/node/levels.ts';
+import type { Members } from '../../../src/node/members.ts';
 import type { Readings } from '../../../src/node/reading.ts';
 import type { Retention } from '../../../src/node/retention.ts';
 import type { Times } from '../../../src/node/times.ts';
@@ -152,6 +153,7 @@ export class ConditionBench {
         retention: {} as Retention,
         levels: {} as Levels,
         handover: {} as Handover,
+        members: {} as Members,
         access: {} as Access,
         broke: () => undefined,
         loop: TEST_LOOP,

@@ -64,7 +64,7 @@ class Script {
     this.node(id).turn((raft) => {
       const { latest } = raft.members;
       const configuration = latest === undefined ? raft.firstConfiguration : next(latest.members);
-      fault = configuration === undefined ? 'there is no first set' : raft.configure(configuration);
+      fault = configuration === undefined ? 'there is no first set' : raft.configure(configuration)?.sentence;
     });
     return fault;
   }

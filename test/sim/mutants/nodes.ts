@@ -9,6 +9,14 @@ const FOUND = 'src/storage/foundNodes.ts';
 
 export const NODE_MUTANTS: readonly Mutant[] = [
   {
+    name: 'change of nodes answered before its commit',
+    what: 'who asks for a change of nodes is told that it is done when it is in the log, which may be cut',
+    patches: [{ file: 'src/node/members.ts', find: 'memory.commit >= end && memory.word', replace: 'end > 0 && memory.word' }],
+    foundBy: ['sets of nodes'],
+    from: SETS_FROM,
+    withinSeeds: 40,
+  },
+  {
     name: 'set of nodes passed over by a follower',
     what: 'a follower stores a configuration, and its core does not hear of it',
     patches: [

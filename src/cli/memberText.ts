@@ -1,0 +1,94 @@
+// Sets of nodes in words: what they tolerate, what a change makes of that, and what to type on the machine of a node that is to come.
+
+import type { LogMember, LogMembers, MembersChange, NewMember } from '../client/index.ts';
+import { addressOf, formatPeers } from '../core/peers.ts';
+import { duration, readableBytes, table } from './output.ts';
+
+const ROLES: Readonly<Record<LogMember['role'], string>> = {
+  voter: 'voter',
+  learner: 'becomes a voter',
+  reader: 'learner',
+  unknown: 'voter',
+};
+
+/** `1`, `1 and 2`, `1, 2 and 3`. */
+export function idsText(ids: readonly number[]): string {
+  return ids.length < 2 ? ids.join('') : `${ids.slice(0, -1).join(', ')} and ${ids.at(-1)}`;
+}
+
+function failuresText(count: number): string {
+  return count === 0 ? 'no failure' : count === 1 ? '1 failure' : `${count} failures`;
+}
+
+function votersOf(set: LogMembers): readonly LogMember[] {
+  return set.members.filter(({ role }) => role === 'voter' || role === 'unknown');
+}
+
+/** `3 voters (1, 2 and 3): 2 have to answer, so 1 failure is tolerated`. */
+export function quorumText(set: LogMembers): string {
+  const voters = votersOf(set);
+  const others = set.members.filter((member) => !voters.includes(member));
+  const also = others.length === 0 ? '' : `, ${others.length === 1 ? 'learner' : 'learners'} ${idsText(others.map(({ id }) => id))}`;
+  const which = `${voters.length} ${voters.length === 1 ? 'voter' : 'voters'} (${idsText(voters.map(({ id }) => id))})${also}`;
+  const answer = `${set.quorum} ${set.quorum === 1 ? 'has' : 'have'} to answer`;
+  return `${which}: ${answer}, so it tolerates ${failuresText(voters.length - set.quorum)}`;
+}
+
+/** What of it is not there now; empty: all are. */
+export function absenceText(set: LogMembers): string {
+  const voters = votersOf(set);
+  if (set.toleratedFailures === voters.length - set.quorum) return '';
+  const away = voters.filter(({ state, counts }) => state !== 'leads' && !(state === 'current' && counts)).map(({ id }) => id);
+  return `as it is now it tolerates ${failuresText(set.toleratedFailures)} more: node${away.length === 1 ? '' : 's'} ${idsText(away)} ${away.length === 1 ? 'is' : 'are'} not there, or not up to date`;
+}
+
+/** Why a set is not a good one; empty: nothing is to be said. */
+export function warningOf({ members, voters, quorum }: LogMembers): string {
+  const isAlone = voters === 1;
+  if (isAlone && members.length > 1) return 'with one voter nothing is committed while that is away, whatever else there is';
+  if (voters % 2 !== 0) return '';
+  const fewer = voters - 1;
+  return `${voters} voters tolerate no more than ${fewer} do (${failuresText(voters - quorum)}), and one more has to answer: an odd number is better`;
+}
+
+function stateText({ state, percent, lagBytes, lastContactMs, counts, role }: LogMember): string {
+  const old =
+    (role === 'voter' || role === 'unknown') && !counts && state !== 'unreachable' && state !== 'unknown' ? ', does not count yet' : '';
+  if (state === 'joining') return `joining: ${percent ?? '?'} %, ${lagBytes === null ? '?' : readableBytes(lagBytes)} to go${old}`;
+  if (state === 'cannotBeFed') return 'cannot be fed: it needs what the leader no longer has';
+  if (state === 'unknown') return 'not heard yet';
+  if (state !== 'unreachable') return `${state === 'leads' ? 'leads' : 'up to date'}${old}`;
+  return lastContactMs === null ? 'not connected' : `not connected, last heard ${duration(Math.max(0, Date.now() - lastContactMs))} ago`;
+}
+
+function addressText({ host, port, peerPort, url }: LogMember): string {
+  return host === '' ? url : `${addressOf(host, port)}/${peerPort}`;
+}
+
+/** All that `member list` prints. */
+export function membersText(set: LogMembers): string {
+  const rows = set.members.map((member) => [`${member.id}`, ROLES[member.role], stateText(member), addressText(member)]);
+  const warnings = [absenceText(set), warningOf(set), ...(set.isSettled ? [] : ['this set is not committed yet'])];
+  const level = set.isInLog
+    ? []
+    : [
+        set.level < set.newestLevel
+          ? `the log is of level ${set.level} and does not say its nodes: to change them, loglog upgrade finalize`
+          : 'the log does not say its nodes yet: it will, once all of them have been there at once',
+      ];
+  const lines = [...warnings, ...level].filter((line) => line !== '');
+  return [table([['node', 'role', 'state', 'address'], ...rows]), quorumText(set), ...lines].join('\n');
+}
+
+/** The sets before and after a change. */
+export function changeText({ before, after }: MembersChange): string[] {
+  const warning = warningOf(after);
+  return [`before: ${quorumText(before)}`, `after:  ${quorumText(after)}`, ...(warning === '' ? [] : [`warning: ${warning}`])];
+}
+
+/** What to type on the machine of a node that is to come: the nodes that there are, and its own address, are all that it has to know. */
+export function startText({ members }: LogMembers, { id, host, port, peerPort }: NewMember): string {
+  const known = members.filter((member) => member.host !== '' && member.port > 0 && member.peerPort > 0 && member.id !== id);
+  const peers = [...known, { id, host, port, peerPort }].sort((a, b) => a.id - b.id);
+  return `loglog serve --node ${id} --peers ${formatPeers(peers)}`;
+}

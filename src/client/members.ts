@@ -1,0 +1,394 @@
+// The set of nodes: listed by whoever leads, and changed step by step. A change is asked for until it is decided, and then waited for, as long as its caller likes.
+
+import { LogError } from '../core/errors.ts';
+import { NO_INSTANCE } from '../core/ids.ts';
+import { MAX_NODE_ID } from '../core/limits.ts';
+import type { MemberChange } from '../core/memberChanges.ts';
+import { MAX_HOST_BYTES, majorityOf } from '../core/members.ts';
+import type { ListedMember, MembersAnswer } from '../protocol/members.ts';
+import { AbortedError, offAbort, onAbort } from './aborts.ts';
+import { type AskLeaderPorts, askLeader } from './askLeader.ts';
+import { checkBoolean, checkInteger, checkSignal, MAX_TIMER_MS } from './checks.ts';
+import { describe } from './describe.ts';
+import { CHANGE_MEMBERS_OPTIONS, checkOptions, MEMBERS_OPTIONS, NEW_MEMBER_OPTIONS } from './optionNames.ts';
+import type { ChangeMembersOptions, MembersOptions, NewMember } from './options.ts';
+
+/**
+ * What a node does for the log: `voter` counts for majorities; `learner` is fed and becomes a voter when it has all that is committed; `reader` is fed, and stays what it
+ * is. `unknown`: the log does not say it, because it is of an earlier level.
+ */
+export type LogMemberRole = 'voter' | 'learner' | 'reader' | 'unknown';
+
+/**
+ * What a node does now, as its leader knows it: it `leads`; it is `current`: it has what is committed, or is about to; it is `joining`, from segments on the disk of the leader; it `cannotBeFed`,
+ * because it needs what the leader no longer has; it is `unreachable`; or the leader does not know it yet.
+ */
+export type LogMemberState = 'leads' | 'current' | 'joining' | 'cannotBeFed' | 'unreachable' | 'unknown';
+
+/** One node of the set. */
+export interface LogMember {
+  readonly id: number;
+  readonly role: LogMemberRole;
+  readonly state: LogMemberState;
+  /** Of its data directory, 16 hexadecimal digits; null: not known. */
+  readonly instance: string | null;
+  /** Where it is reached, as the log says it; empty, and 0, where that is not known. */
+  readonly host: string;
+  readonly port: number;
+  readonly peerPort: number;
+  /** Where clients reach it; empty: not known. */
+  readonly url: string;
+  /** It counts for majorities now: a voter that came back with an old copy of its disk does not, until it has the log again. */
+  readonly counts: boolean;
+  /** Of the log, what it has on its disk, 0 to 100; null: not known. */
+  readonly percent: number | null;
+  /** Bytes of the leader's log that it lacks; null: not known. */
+  readonly lagBytes: number | null;
+  /** Unix milliseconds, by the leader's clock; null: of the leader, and of one that was not heard yet. */
+  readonly lastContactMs: number | null;
+  /** Newest level of the log that its build knows; null: it has not said it. */
+  readonly newestLevel: number | null;
+}
+
+/** The nodes of a log. */
+export interface LogMembers {
+  /** By id. */
+  readonly members: readonly LogMember[];
+  /** Whether the log says them. If not, they are those that the leader was started with, and cannot be changed before the log's level is raised. */
+  readonly isInLog: boolean;
+  /** Whether the set is committed: while it is not, there is no other change. */
+  readonly isSettled: boolean;
+  readonly level: number;
+  readonly newestLevel: number;
+  readonly leader: number;
+  readonly term: number;
+  /** How many count, how many of those have to answer, and how many more may fail as it is now. */
+  readonly voters: number;
+  readonly quorum: number;
+  readonly toleratedFailures: number;
+}
+
+/** The nodes before a change and after it; with `dryRun` as they would be, once each that is to become a voter is one. */
+export interface MembersChange {
+  readonly before: LogMembers;
+  readonly after: LogMembers;
+  /** False: it was so already, or only looked at. */
+  readonly hasChanged: boolean;
+}
+
+/** What is being waited for. */
+export interface MemberProgress {
+  /** `coming`: the node has not greeted the leader yet. `changing`: another change, or a leader. `joining`: it is being fed. */
+  readonly step: 'coming' | 'changing' | 'joining';
+  readonly id: number;
+  /** Of the log, what it has, 0 to 100; null: not known. */
+  readonly percent: number | null;
+  readonly bytesPerSecond: number | null;
+  readonly secondsLeft: number | null;
+  /** For people. */
+  readonly sentence: string;
+}
+
+/** Between two looks at a node that joins, and two attempts at one that has not come. */
+const LOOK_MS = 250;
+
+function stateOf(node: ListedMember, { leader }: MembersAnswer): LogMemberState {
+  if (node.id === leader) return 'leads';
+  if (!node.isConnected) return node.lastContactMs === 0 && node.durable === null ? 'unknown' : 'unreachable';
+  if (node.feed === 'replicating') return 'current';
+  if (node.feed === 'catchingUp') return 'joining';
+  return node.feed === 'cannotBeFed' ? 'cannotBeFed' : 'unknown';
+}
+
+function memberOf(node: ListedMember, answer: MembersAnswer): LogMember {
+  const { id, role, instance, host, port, peerPort, url, counts, durable, lastContactMs, levels } = node;
+  const { start, end } = answer;
+  const has = durable === null ? null : Math.max(0, Math.min(durable, end) - start);
+  return {
+    id,
+    role: role ?? 'unknown',
+    state: stateOf(node, answer),
+    instance: instance === NO_INSTANCE ? null : instance,
+    host,
+    port,
+    peerPort,
+    url,
+    counts,
+    percent: has === null ? null : end === start ? 100 : Math.floor((has / (end - start)) * 100),
+    lagBytes: has === null ? null : end - start - has,
+    lastContactMs: lastContactMs === 0 ? null : lastContactMs,
+    newestLevel: levels?.highest ?? null,
+  };
+}
+
+/** How many count of these, and what that says of failures. A node counts as there where the leader hears and feeds it. */
+export function tolerance(members: readonly LogMember[]): Pick<LogMembers, 'voters' | 'quorum' | 'toleratedFailures'> {
+  const voters = members.filter(({ role }) => role === 'voter' || role === 'unknown');
+  const quorum = majorityOf(voters.length);
+  const there = voters.filter(({ state, counts }) => state === 'leads' || (state === 'current' && counts));
+  return { voters: voters.length, quorum, toleratedFailures: Math.max(0, there.length - quorum) };
+}
+
+function membersOf(answer: MembersAnswer): LogMembers {
+  const { isInLog, isSettled, level, newestLevel, leader, term, nodes } = answer;
+  const members = nodes.map((node) => memberOf(node, answer));
+  return { members, isInLog, isSettled, level, newestLevel, leader, term, ...tolerance(members) };
+}
+
+/** The same once each that is to become a voter is one, and is there. */
+function onceJoined(set: LogMembers): LogMembers {
+  const members = set.members.map((member): LogMember => {
+    if (member.role !== 'learner') return member;
+    return { ...member, role: 'voter', counts: true, state: member.state === 'leads' ? 'leads' : 'current' };
+  });
+  return { ...set, members, ...tolerance(members) };
+}
+
+/** What a change that was asked for twice says, if it was done the first time. */
+const DONE_BEFORE: Readonly<Record<MemberChange['kind'], string>> = {
+  add: 'ALREADY_MEMBER',
+  remove: 'UNKNOWN_MEMBER',
+  promote: 'ALREADY_MEMBER',
+  demote: 'ALREADY_MEMBER',
+};
+
+/** A change of the set, from the first question to the end of the wait. */
+export class MemberWork {
+  readonly #ports: AskLeaderPorts;
+  readonly #what: string;
+  readonly #timeoutMs: number;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onProgress: ((progress: MemberProgress) => void) | undefined;
+  readonly #isDryRun: boolean;
+  /** Something may have been changed. */
+  #hasAsked = false;
+
+  /** Throws TypeErrors and RangeErrors for options that cannot be meant. */
+  constructor(ports: AskLeaderPorts, what: string, options: ChangeMembersOptions | MembersOptions, timeoutMs: number) {
+    const { timeoutMs: given = timeoutMs, signal, dryRun = false, onProgress }: ChangeMembersOptions = options;
+    this.#ports = ports;
+    this.#what = what;
+    this.#timeoutMs = checkInteger('timeoutMs', given, 1, MAX_TIMER_MS);
+    this.#signal = checkSignal(signal);
+    this.#isDryRun = checkBoolean('dryRun', dryRun);
+    this.#onProgress = checkProgress(onProgress);
+  }
+
+  /** The nodes, as the leader knows them. */
+  async list(): Promise<LogMembers> {
+    return membersOf(await this.#ask(undefined));
+  }
+
+  /** Adds a node, and waits until it is a voter, or, as a learner that stays one, has what is committed. */
+  async add(member: NewMember): Promise<MembersChange> {
+    const change = additionOf(member);
+    const before = await this.list();
+    const known = before.members.find(({ id }) => id === change.id);
+    const isThere = known !== undefined && isSame(known, change);
+    const after = isThere ? before : await this.#change(change);
+    if (this.#isDryRun) return { before, after: onceJoined(after), hasChanged: false };
+    return { before, after: await this.#joined(change.id), hasChanged: !isThere };
+  }
+
+  /** Removes a node. Its directory never has a part in the log again. */
+  async remove(id: number): Promise<MembersChange> {
+    return this.#plain({ kind: 'remove', id });
+  }
+
+  /** A node that is only fed becomes a voter, and this waits for it. */
+  async promote(id: number): Promise<MembersChange> {
+    const before = await this.list();
+    const role = before.members.find((member) => member.id === id)?.role;
+    // Who is on its way is waited for.
+    const isUnderWay = role === 'learner';
+    const after = isUnderWay ? before : await this.#change({ kind: 'promote', id });
+    if (this.#isDryRun) return { before, after: onceJoined(after), hasChanged: false };
+    return { before, after: await this.#joined(id), hasChanged: !isUnderWay };
+  }
+
+  /** A voter is only fed from now on. */
+  async demote(id: number): Promise<MembersChange> {
+    return this.#plain({ kind: 'demote', id });
+  }
+
+  /** Adds a node, or promotes one that is there, and removes another one once that is a voter. */
+  async replace(old: number, next: NewMember | number): Promise<MembersChange> {
+    const nextId = typeof next === 'number' ? next : next.id;
+    if (old === nextId) {
+      const sentence = `node ${old} cannot take its own place: a node whose disk was lost is started with an empty directory and its old id, and is replaced automatically`;
+      throw new RangeError(sentence);
+    }
+    const before = await this.list();
+    if (!before.members.some(({ id }) => id === old)) throw unknownMember(old, before);
+    const isVoter = before.members.some(({ id, role }) => id === nextId && role === 'voter');
+    const joined = isVoter ? undefined : typeof next === 'number' ? await this.promote(next) : await this.add(next);
+    if (this.#isDryRun) return { before, after: without(joined?.after ?? before, old), hasChanged: false };
+    try {
+      return { before, after: await this.#change({ kind: 'remove', id: old }), hasChanged: true };
+    } catch (thrown) {
+      if (!(thrown instanceof LogError) || joined === undefined) throw thrown;
+      const done = `node ${nextId} is a voter now, and node ${old} is still in the set: ${thrown.message}`;
+      throw new LogError(thrown.code, done, thrown.details, thrown.outcome, { cause: thrown });
+    }
+  }
+
+  async #plain(change: MemberChange): Promise<MembersChange> {
+    const before = await this.list();
+    const after = await this.#change(change);
+    return { before, after, hasChanged: !this.#isDryRun };
+  }
+
+  /** Asks for a change until it is decided, also while the node has not come. */
+  async #change(change: MemberChange): Promise<LogMembers> {
+    for (;;) {
+      try {
+        return membersOf(await this.#ask(change));
+      } catch (thrown) {
+        if (!(thrown instanceof LogError)) throw thrown;
+        const isComing = change.kind === 'add' && thrown.code === 'NOT_READY';
+        const waits = isComing || thrown.code === 'CHANGE_IN_PROGRESS';
+        if (!waits) throw thrown;
+        this.#tell({ step: isComing ? 'coming' : 'changing', id: change.id, ...NOTHING_MEASURED, sentence: thrown.message });
+      }
+      await this.#pause();
+    }
+  }
+
+  /** Waits until the node is what it is to become. */
+  async #joined(id: number): Promise<LogMembers> {
+    const pace = new Pace();
+    for (;;) {
+      const found = await this.list();
+      const member = found.members.find((each) => each.id === id);
+      if (member === undefined) throw unknownMember(id, found);
+      const isDone = member.role === 'reader' ? member.state === 'current' : member.role === 'voter';
+      if (isDone && found.isSettled) return found;
+      this.#tell(pace.look(member));
+      await this.#pause();
+    }
+  }
+
+  async #ask(change: MemberChange | undefined): Promise<MembersAnswer> {
+    this.#refuseAborted();
+    let mayBeDone = false;
+    const asked = askLeader(this.#ports, {
+      what: change === undefined ? 'the list of nodes' : 'the change of nodes',
+      timeoutMs: this.#timeoutMs,
+      stops: (error) => error.code === 'CHANGE_IN_PROGRESS',
+      ask: async (connection) => {
+        if (change !== undefined && !this.#isDryRun) this.#hasAsked = true;
+        try {
+          const answer = await connection.members(change, this.#isDryRun && change !== undefined);
+          mayBeDone ||= answer === undefined;
+          return answer;
+        } catch (thrown) {
+          if (!(thrown instanceof LogError) || change === undefined) throw thrown;
+          if (mayBeDone && thrown.code === DONE_BEFORE[change.kind]) return connection.members(undefined, false);
+          mayBeDone ||= thrown.outcome === 'unknown';
+          throw thrown;
+        }
+      },
+    });
+    return this.#unlessAborted(asked);
+  }
+
+  #tell(progress: MemberProgress): void {
+    this.#onProgress?.(progress);
+  }
+
+  #pause(): Promise<void> {
+    return this.#unlessAborted(new Promise((resolve) => setTimeout(resolve, LOOK_MS)));
+  }
+
+  #aborted(): AbortedError {
+    const soFar = this.#hasAsked ? 'while it waited. What is in the log goes on: members() shows it.' : 'before anything was asked for.';
+    return new AbortedError(`This ${this.#what}`, soFar, this.#signal, this.#hasAsked ? 'unknown' : 'failed');
+  }
+
+  #refuseAborted(): void {
+    if (this.#signal?.aborted === true) throw this.#aborted();
+  }
+
+  #unlessAborted<Value>(work: Promise<Value>): Promise<Value> {
+    const signal = this.#signal;
+    if (signal === undefined) return work;
+    this.#refuseAborted();
+    return new Promise((resolve, reject) => {
+      const abort = (): void => reject(this.#aborted());
+      onAbort(signal, abort);
+      work.then(resolve, reject).finally(() => offAbort(signal, abort));
+    });
+  }
+}
+
+const NOTHING_MEASURED = { percent: null, bytesPerSecond: null, secondsLeft: null } as const;
+
+/** How fast a node is fed. */
+class Pace {
+  #first: { readonly lagBytes: number; readonly atMs: number } | undefined;
+
+  look({ id, percent, lagBytes, state, role }: LogMember): MemberProgress {
+    const nowMs = performance.now();
+    if (lagBytes !== null) this.#first ??= { lagBytes, atMs: nowMs };
+    const seconds = this.#first === undefined ? 0 : (nowMs - this.#first.atMs) / 1000;
+    const fed = this.#first === undefined || lagBytes === null ? 0 : this.#first.lagBytes - lagBytes;
+    // Of less than a second nothing is said.
+    const bytesPerSecond = seconds < 1 || fed <= 0 ? null : Math.round(fed / seconds);
+    const secondsLeft = bytesPerSecond === null || lagBytes === null ? null : Math.ceil(lagBytes / bytesPerSecond);
+    return { step: 'joining', id, percent, bytesPerSecond, secondsLeft, sentence: sentenceOf(id, state, role, percent, secondsLeft) };
+  }
+}
+
+function sentenceOf(id: number, state: LogMemberState, role: LogMemberRole, percent: number | null, secondsLeft: number | null): string {
+  if (state === 'unreachable') return `node ${id} is not connected with the leader`;
+  if (state === 'cannotBeFed') return `node ${id} cannot be fed: see loglog status`;
+  if (percent === null) return `node ${id} is about to be fed`;
+  const left = secondsLeft === null || secondsLeft === 0 ? '' : `, ${timeText(secondsLeft)} left`;
+  if (percent < 100 || state === 'joining') return `node ${id} is joining: ${percent} %${left}`;
+  return role === 'learner' ? `node ${id} has the log, and is about to be a voter` : `node ${id} has the log`;
+}
+
+function timeText(seconds: number): string {
+  return seconds < 60 ? `${seconds} s` : `${Math.ceil(seconds / 60)} min`;
+}
+
+function unknownMember(id: number, { members }: LogMembers): LogError {
+  return new LogError('UNKNOWN_MEMBER', `node ${id} is not in the set, which has the nodes ${members.map((each) => each.id).join(', ')}`);
+}
+
+function without(set: LogMembers, id: number): LogMembers {
+  const members = set.members.filter((member) => member.id !== id);
+  return { ...set, members, ...tolerance(members) };
+}
+
+/** Whether a node is what it would be after `change`, or on its way to it. */
+function isSame({ role, host, port, peerPort }: LogMember, change: Extract<MemberChange, { readonly kind: 'add' }>): boolean {
+  const isRole = change.isReader ? role === 'reader' : role === 'learner' || role === 'voter';
+  return isRole && host === change.host && port === change.port && peerPort === change.peerPort;
+}
+
+function additionOf(member: NewMember): Extract<MemberChange, { readonly kind: 'add' }> {
+  checkOptions('addMember', member, NEW_MEMBER_OPTIONS, { called: 'a member' });
+  const { id, host, port, peerPort, learner = false } = member;
+  checkId('id', id);
+  checkInteger('port', port, 1, 65_535);
+  checkInteger('peerPort', peerPort, 1, 65_535);
+  if (typeof host !== 'string' || host.length > MAX_HOST_BYTES || !/^[\x21-\x7e]+$/.test(host))
+    throw new TypeError(`host is a name or an address, not ${describe(host)}`);
+  return { kind: 'add', id, instance: NO_INSTANCE, isReader: checkBoolean('learner', learner), host, port, peerPort };
+}
+
+/** The id of a node, as it is given. */
+export function checkId(name: string, id: unknown): number {
+  return checkInteger(name, id, 1, MAX_NODE_ID);
+}
+
+function checkProgress(value: unknown): ChangeMembersOptions['onProgress'] {
+  if (value === undefined || typeof value === 'function') return value as ChangeMembersOptions['onProgress'];
+  throw new TypeError(`onProgress must be a function, not ${describe(value)}`);
+}
+
+/** Throws a TypeError for options of `what` that nobody knows. */
+export function checkMemberOptions(what: string, options: unknown): void {
+  checkOptions(what, options, what === 'members' ? MEMBERS_OPTIONS : CHANGE_MEMBERS_OPTIONS);
+}

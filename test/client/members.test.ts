@@ -1,0 +1,327 @@
+// Changes of the set of nodes, as the client asks for them and waits: of a leader that a test plays.
+
+import { describe, expect, test } from 'vitest';
+import type { AskLeaderPorts } from '../../src/client/askLeader.ts';
+import { type MemberProgress, MemberWork, tolerance } from '../../src/client/members.ts';
+import type { Connection } from '../../src/client/nodes/connection.ts';
+import type { ChangeMembersOptions, NewMember } from '../../src/client/options.ts';
+import { LogError } from '../../src/core/errors.ts';
+import type { MemberChange } from '../../src/core/memberChanges.ts';
+import type { ListedMember, MembersAnswer } from '../../src/protocol/members.ts';
+
+const NEW: NewMember = { id: 4, host: 'h4', port: 14, peerPort: 24 };
+const LOST = 'lost';
+
+const listed = (id: number, more: Partial<ListedMember> = {}): ListedMember => ({
+  id,
+  role: 'voter',
+  instance: `${id}`.padStart(16, '0'),
+  host: `h${id}`,
+  port: 10 + id,
+  peerPort: 20 + id,
+  url: `ws://h${id}:${10 + id}`,
+  isConnected: true,
+  counts: true,
+  isOldCopy: false,
+  feed: id === 1 ? 'unknown' : 'replicating',
+  durable: 1000,
+  lastContactMs: id === 1 ? 0 : 5,
+  levels: { lowest: 0, highest: 2 },
+  ...more,
+});
+
+/** Node 1, which leads: `act` says what becomes of each change that it is asked for; the set is what `nodes` has. */
+class Leader implements AskLeaderPorts {
+  nodes: readonly ListedMember[] = [listed(1), listed(2), listed(3)];
+  isSettled = true;
+  readonly asked: string[] = [];
+  act: (change: MemberChange, isDryRun: boolean) => undefined | typeof LOST = () => undefined;
+  /** Called before each list. */
+  onList: (count: number) => void = () => undefined;
+  #lists = 0;
+
+  readonly leader = {
+    acquire: () =>
+      Promise.resolve({
+        members: (...given: Parameters<Connection['members']>) => this.#answer(...given),
+        release: () => undefined,
+      } as never),
+    refused: () => undefined,
+  };
+
+  pause(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #answer(change: MemberChange | undefined, isDryRun: boolean): Promise<MembersAnswer | undefined> {
+    return Promise.resolve().then(() => {
+      if (change === undefined) {
+        this.#lists += 1;
+        this.onList(this.#lists);
+      } else {
+        this.asked.push(`${isDryRun ? 'dry ' : ''}${change.kind} ${change.id}`);
+        if (this.act(change, isDryRun) === LOST) return undefined;
+      }
+      const { nodes, isSettled } = this;
+      const log = { start: 0, commit: 1000, end: 1000, level: 2, newestLevel: 2, leader: 1, term: 7 };
+      return { requestId: 1, hasChanged: change !== undefined && !isDryRun, isInLog: true, isSettled, nodes, ...log };
+    });
+  }
+
+  put(node: ListedMember): undefined {
+    this.nodes = [...this.nodes.filter(({ id }) => id !== node.id), node].sort((a, b) => a.id - b.id);
+  }
+
+  drop(id: number): undefined {
+    this.nodes = this.nodes.filter((node) => node.id !== id);
+  }
+
+  work(options: ChangeMembersOptions = {}): MemberWork {
+    return new MemberWork(this, 'change', options, 5_000);
+  }
+}
+
+const refuse = (code: ConstructorParameters<typeof LogError>[0], outcome?: 'unknown'): never => {
+  throw new LogError(code, `${code} it is`, {}, outcome);
+};
+
+describe('the list', () => {
+  test('says what each node is and does, and how many may fail', async () => {
+    const leader = new Leader();
+    leader.nodes = [
+      listed(1),
+      listed(2, { feed: 'catchingUp', role: 'learner', durable: 430, counts: false }),
+      listed(3, { isConnected: false, feed: 'unknown' }),
+      listed(4, {
+        role: 'reader',
+        counts: false,
+        durable: null,
+        isConnected: false,
+        feed: 'unknown',
+        lastContactMs: 0,
+        levels: null,
+        host: '',
+        instance: '0'.repeat(16),
+      }),
+      listed(5),
+    ];
+    const set = await leader.work().list();
+    expect(set.members.map(({ id, role, state, percent, lagBytes }) => [id, role, state, percent, lagBytes])).toEqual([
+      [1, 'voter', 'leads', 100, 0],
+      [2, 'learner', 'joining', 43, 570],
+      [3, 'voter', 'unreachable', 100, 0],
+      [4, 'reader', 'unknown', null, null],
+      [5, 'voter', 'current', 100, 0],
+    ]);
+    expect(set).toMatchObject({ voters: 3, quorum: 2, toleratedFailures: 0, isInLog: true, isSettled: true, level: 2, leader: 1, term: 7 });
+    expect(set.members[3]).toMatchObject({ instance: null, lastContactMs: null, newestLevel: null });
+    expect(tolerance(set.members.filter(({ id }) => id !== 3))).toEqual({ voters: 2, quorum: 2, toleratedFailures: 0 });
+  });
+});
+
+describe('a node that is added', () => {
+  test('is waited for while it comes, is fed, and until it is a voter and that is committed', async () => {
+    const leader = new Leader();
+    let attempts = 0;
+    leader.act = () => {
+      attempts += 1;
+      if (attempts < 3) refuse('NOT_READY');
+      return leader.put(listed(4, { role: 'learner', feed: 'catchingUp', durable: 430, counts: false }));
+    };
+    const seen: MemberProgress[] = [];
+    leader.onList = (count) => {
+      if (count === 3) leader.put(listed(4, { role: 'learner' }));
+      if (count === 4) leader.put(listed(4));
+      leader.isSettled = count !== 4;
+    };
+    const { before, after, hasChanged } = await leader.work({ onProgress: (progress) => seen.push(progress) }).add(NEW);
+    expect([before.voters, after.voters, hasChanged]).toEqual([3, 4, true]);
+    expect(leader.asked).toEqual(['add 4', 'add 4', 'add 4']);
+    expect(seen.map(({ step, percent, sentence }) => [step, percent, sentence])).toEqual([
+      ['coming', null, 'NOT_READY it is'],
+      ['coming', null, 'NOT_READY it is'],
+      ['joining', 43, 'node 4 is joining: 43 %'],
+      ['joining', 100, 'node 4 has the log, and is about to be a voter'],
+      ['joining', 100, 'node 4 has the log'],
+    ]);
+  });
+
+  test('and is there already is not asked for again, and one with another address is', async () => {
+    const leader = new Leader();
+    leader.put(listed(4));
+    expect(await leader.work().add(NEW)).toMatchObject({ hasChanged: false, after: { voters: 4 } });
+    expect(leader.asked).toEqual([]);
+    leader.act = () => refuse('ALREADY_MEMBER');
+    for (const other of [
+      { ...NEW, port: 15 },
+      { ...NEW, host: 'other' },
+      { ...NEW, learner: true },
+    ])
+      await expect(leader.work().add(other)).rejects.toMatchObject({ code: 'ALREADY_MEMBER', outcome: 'failed' });
+  });
+
+  test('as a learner that stays one is waited for until it has what is committed', async () => {
+    const leader = new Leader();
+    leader.act = () => leader.put(listed(4, { role: 'reader', feed: 'catchingUp', counts: false }));
+    leader.onList = (count) => {
+      if (count === 3) leader.put(listed(4, { role: 'reader', counts: false }));
+    };
+    expect(await leader.work().add({ ...NEW, learner: true })).toMatchObject({
+      hasChanged: true,
+      after: { voters: 3, members: { length: 4 } },
+    });
+  });
+
+  test('and is only talked of is a voter in what would come of it, and nothing is changed', async () => {
+    const leader = new Leader();
+    leader.act = (_change, isDryRun) => {
+      expect(isDryRun).toBe(true);
+      leader.put(listed(4, { role: 'learner', isConnected: false, durable: null, feed: 'unknown', counts: false }));
+    };
+    const { before, after, hasChanged } = await leader.work({ dryRun: true }).add(NEW);
+    expect([before.voters, before.toleratedFailures, after.voters, after.quorum, after.toleratedFailures, hasChanged]).toEqual([
+      3,
+      1,
+      4,
+      3,
+      1,
+      false,
+    ]);
+    expect(leader.asked).toEqual(['dry add 4']);
+  });
+
+  test.each([
+    ['no id', { ...NEW, id: 0 }, RangeError],
+    ['an id above 32', { ...NEW, id: 33 }, RangeError],
+    ['no port', { ...NEW, port: 0 }, RangeError],
+    ['no host', { ...NEW, host: '' }, TypeError],
+    ['a blank in its host', { ...NEW, host: 'a b' }, TypeError],
+    ['an option that nobody knows', { ...NEW, reader: true }, TypeError],
+  ])('with %s is refused before anything is asked', async (_what, member, kind) => {
+    const leader = new Leader();
+    await expect(leader.work().add(member)).rejects.toThrow(kind);
+    expect(leader.asked).toEqual([]);
+  });
+});
+
+describe('an answer that was lost', () => {
+  const change = (kind: MemberChange['kind'], leader: Leader): Promise<unknown> =>
+    kind === 'add' ? leader.work().add(NEW) : leader.work()[kind](3);
+
+  test.each([
+    ['add', 'ALREADY_MEMBER'],
+    ['remove', 'UNKNOWN_MEMBER'],
+    ['demote', 'ALREADY_MEMBER'],
+  ] as const)('to %s is asked for again, and %s says that it was done', async (kind, code) => {
+    for (const first of ['lost', 'unknown'] as const) {
+      const leader = new Leader();
+      leader.act = () => {
+        if (leader.asked.length > 1) refuse(code);
+        if (kind === 'add') leader.put(listed(4));
+        if (kind === 'remove') leader.drop(3);
+        if (first === 'lost') return LOST;
+        return refuse('NOT_LEADER', 'unknown');
+      };
+      await expect(change(kind, leader)).resolves.toMatchObject({ hasChanged: true });
+      expect(leader.asked).toHaveLength(2);
+    }
+  });
+
+  test('is no excuse where the first attempt certainly had no effect', async () => {
+    const leader = new Leader();
+    leader.act = () => refuse(leader.asked.length > 1 ? 'UNKNOWN_MEMBER' : 'NOT_LEADER');
+    await expect(leader.work().remove(3)).rejects.toMatchObject({ code: 'UNKNOWN_MEMBER' });
+  });
+});
+
+describe('a wait', () => {
+  test('for another change goes on, and says so', async () => {
+    const leader = new Leader();
+    leader.act = () => {
+      if (leader.asked.length < 3) refuse('CHANGE_IN_PROGRESS');
+      leader.drop(3);
+    };
+    const seen: MemberProgress[] = [];
+    expect(await leader.work({ onProgress: (progress) => seen.push(progress) }).remove(3)).toMatchObject({ after: { voters: 2 } });
+    expect(seen.map(({ step, id }) => [step, id])).toEqual([
+      ['changing', 3],
+      ['changing', 3],
+    ]);
+  });
+
+  test.each([
+    ['before anything was asked for', 'failed', 0],
+    ['while it waited', 'unknown', 3],
+  ] as const)('that its signal ends %s says what is known', async (sentence, outcome, atList) => {
+    const leader = new Leader();
+    const stop = new AbortController();
+    leader.act = () => leader.put(listed(4, { role: 'learner', counts: false }));
+    if (atList === 0) stop.abort();
+    leader.onList = (count) => {
+      if (count === atList) stop.abort();
+    };
+    await expect(leader.work({ signal: stop.signal }).add(NEW)).rejects.toMatchObject({
+      code: 'ABORTED',
+      outcome,
+      message: expect.stringContaining(sentence),
+    });
+  });
+});
+
+describe('a replacement', () => {
+  test('adds the new node, and removes the old one once the new one is a voter', async () => {
+    const leader = new Leader();
+    leader.act = ({ kind, id }) => {
+      if (kind === 'add') leader.put(listed(id));
+      else leader.drop(id);
+    };
+    const { before, after } = await leader.work().replace(3, NEW);
+    expect([before.members.map(({ id }) => id), after.members.map(({ id }) => id)]).toEqual([
+      [1, 2, 3],
+      [1, 2, 4],
+    ]);
+    expect(leader.asked).toEqual(['add 4', 'remove 3']);
+  });
+
+  test('by a learner that is there promotes it', async () => {
+    const leader = new Leader();
+    leader.put(listed(4, { role: 'reader', counts: false }));
+    leader.act = ({ kind, id }) => {
+      if (kind === 'promote') leader.put(listed(id));
+      else leader.drop(id);
+    };
+    await leader.work().replace(3, 4);
+    expect(leader.asked).toEqual(['promote 4', 'remove 3']);
+  });
+
+  test('that ends half-way says what was done', async () => {
+    const leader = new Leader();
+    leader.act = ({ kind }) => {
+      if (kind === 'remove') refuse('NO_MAJORITY');
+      leader.put(listed(4));
+    };
+    await expect(leader.work().replace(3, NEW)).rejects.toMatchObject({
+      code: 'NO_MAJORITY',
+      message: expect.stringContaining('node 4 is a voter now, and node 3 is still in the set'),
+    });
+  });
+
+  test('of a node that is not there, or by itself, is refused before anything is asked', async () => {
+    const leader = new Leader();
+    await expect(leader.work().replace(9, NEW)).rejects.toMatchObject({ code: 'UNKNOWN_MEMBER' });
+    await expect(leader.work().replace(4, NEW)).rejects.toThrow(RangeError);
+    expect(leader.asked).toEqual([]);
+  });
+
+  test('that is only talked of says which nodes there would be', async () => {
+    const leader = new Leader();
+    leader.act = () => leader.put(listed(4, { role: 'learner', counts: false }));
+    const { after } = await leader.work({ dryRun: true }).replace(3, NEW);
+    expect(after.members.map(({ id, role }) => [id, role])).toEqual([
+      [1, 'voter'],
+      [2, 'voter'],
+      [4, 'voter'],
+    ]);
+    expect(leader.asked).toEqual(['dry add 4']);
+  });
+});
