@@ -55,7 +55,7 @@ export interface Core {
   readonly knowsItsVotes: boolean;
   /** Whether something at this node waits for the commit to move. */
   readonly awaitsCommit: boolean;
-  /** Whether the thread that serves clients does not answer: this node must not lead. Never so in a cluster of one. */
+  /** Whether the thread that serves clients does not answer: this node must not lead. Never so while it is alone. */
   readonly isHung: boolean;
   /** Whether this node's disk has no room for more appends. */
   readonly isFull: boolean;

@@ -130,16 +130,15 @@ export class Raft {
 
   /**
    * The thread that serves clients does not answer any more, or does again. Meanwhile this node votes, stores and counts as before, but it
-   * does not campaign, takes no office, and hands over the one that it has. Nothing in a cluster of one: nobody else could lead.
+   * does not campaign, takes no office, and hands over the one that it has. Nothing while this node is alone: nobody else could lead.
    */
-  hung(isHung: boolean): void {
-    if (this.members.isAlone) return;
-    this.#state.isHung = isHung;
+  hung(isMainHung: boolean): void {
+    this.#state.isMainHung = isMainHung;
     const isCampaigning = this.#role === 'candidate' || this.#role === 'preCandidate';
-    if (isHung && isCampaigning) this.#becomeFollower(this.#state.currentTerm, 0);
+    if (this.isHung && isCampaigning) this.#becomeFollower(this.#state.currentTerm, 0);
   }
 
-  /** Whether it was told so last. */
+  /** Whether it was told so last, and is not alone. */
   get isHung(): boolean {
     return this.#state.isHung;
   }

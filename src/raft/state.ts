@@ -37,7 +37,8 @@ export class State implements Core {
   commit: number;
   leader: NodeId = 0;
   awaitsCommit = false;
-  isHung = false;
+  /** What was said last of the thread that serves clients: it does not answer. */
+  isMainHung = false;
   isFull = false;
   damage: LogDamage | undefined;
   /** Nodes whose term was learnt in a greeting since this one started: other messages may be older than that. */
@@ -62,6 +63,10 @@ export class State implements Core {
     this.durable = log.end;
     this.commit = commit;
     this.damage = damage;
+  }
+
+  get isHung(): boolean {
+    return this.isMainHung && !this.members.isAlone;
   }
 
   get hasHeardAll(): boolean {

@@ -51,11 +51,11 @@ export class MainThreadWatch {
   look(nowMs: number): void {
     const news = this.#watch.look(nowMs, this.#memory.word32(STATE.BEAT));
     if (news === undefined) return;
-    const { role, leader, settings } = this.#raft;
+    const { role, leader, members, settings } = this.#raft;
     const isHung = news === 'hangs';
     if (isHung) this.#memory.addWord32(STATE.HANGS, 1);
     const seconds = (this.#watch.silentMs / 1000).toFixed(1);
-    const sentence = isHung ? hangSentence(seconds, role, settings.nodes.length === 1) : answersSentence(seconds, leader, settings.id);
+    const sentence = isHung ? hangSentence(seconds, role, members.isAlone) : answersSentence(seconds, leader, settings.id);
     this.#ports.log('warn', sentence);
     this.#raft.hung(isHung);
   }

@@ -122,7 +122,7 @@ export class Hangs {
       );
     }
     promise(
-      raft.isHung || ticksSinceBeat <= NOTICED_BEATS || raft.settings.nodes.length === 1,
+      raft.isHung || ticksSinceBeat <= NOTICED_BEATS || raft.members.isAlone,
       'office',
       () => `node ${process.id} has not noticed in ${ticksSinceBeat} heartbeats that its main thread hangs`,
     );

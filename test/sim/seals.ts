@@ -21,9 +21,9 @@ export class SealCheck {
   /** Bases of segments that the raft thread of each process knows not to be what the log says. */
   readonly #different = new WeakMap<Process, ReadonlySet<number>>();
 
-  constructor({ seed, nodes, isGrown }: Pick<World, 'seed' | 'nodes' | 'isGrown'>) {
-    // A founder that is alone at first is its own majority.
-    this.#wrong = nodes.length >= FEWEST && isGrown && seed % 2 === 0 ? 1 + ((seed >> 1) % nodes.length) : 0;
+  constructor({ seed, nodes, isGrown, hasSets }: Pick<World, 'seed' | 'nodes' | 'isGrown' | 'hasSets'>) {
+    // A node that is alone, as a founder is at first and any node may be once the set has shrunk, is its own majority.
+    this.#wrong = nodes.length >= FEWEST && isGrown && !hasSets && seed % 2 === 0 ? 1 + ((seed >> 1) % nodes.length) : 0;
   }
 
   /** What a node finds in a segment, where its memory may be wrong. */

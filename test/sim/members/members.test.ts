@@ -130,6 +130,28 @@ describe('the set of nodes', () => {
     expect([script.node(2).raft.commit, script.set(2)]).toEqual([script.node(2).end, ['2 voter']]);
   });
 
+  it('has a node that hung while it was alone hand over as soon as another can lead', () => {
+    const script = cluster(1, 1);
+    script.node(1).turn((raft) => raft.hung(true));
+    script.pass(1_000);
+    expect([script.node(1).raft.role, script.node(1).raft.isHung]).toEqual(['leader', false]);
+    script.changed(1, withMember(script.member(2, 'learner')));
+    script.changed(1, withRole(2, 'voter'));
+    script.pass(1_000);
+    expect([script.node(2).raft.role, script.node(1).raft.isHung]).toEqual(['leader', true]);
+  });
+
+  it('may shrink to a node that hangs, which leads it all the same once it has answered', () => {
+    const script = cluster(2);
+    script.world.cut(1, 2);
+    script.node(1).turn((raft) => raft.hung(true));
+    script.world.heal();
+    script.changed(1, without(2));
+    script.node(1).turn((raft) => raft.hung(false));
+    script.world.crash(script.node(2));
+    expect([script.node(1).raft.isHung, script.campaign(1) || script.node(1).raft.role === 'leader']).toEqual([false, true]);
+  });
+
   it('is not changed before an entry of the leader’s own term is committed (the single-server bug of 2015)', () => {
     const script = cluster(4, 1);
     script.changed(1, withMember(script.member(5, 'learner')));
