@@ -17,13 +17,13 @@ export const KIND_TIME = 4;
 export const KIND_SEAL = 5;
 export const KIND_STATE = 6;
 export const KIND_LEVEL = 7;
+export const KIND_POSITION = 9;
 export const KIND_ACCESS = 10;
 export const KIND_POLICY = 11;
-// Reserved: no build writes them yet.
+// Reserved: no build writes it yet.
 export const KIND_SESSION = 8;
-export const KIND_POSITION = 9;
-// Bit k: this build acts on control entries of kind k, each alone, outside of batches: 1, 2, 3, 4, 5, 6, 7, 10, 11.
-export const ACTED_ON_KINDS = 3326;
+// Bit k: this build acts on control entries of kind k, each alone, outside of batches: 1, 2, 3, 4, 5, 6, 7, 9, 10, 11.
+export const ACTED_ON_KINDS = 3838;
 // Kinds 1 to this are control: the log's own. Readers verify and skip them, known or not. Above them nothing is defined.
 export const MAX_CONTROL_KIND = 63;
 export const KIND_MASK = 127;

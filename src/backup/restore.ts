@@ -6,7 +6,7 @@ import type { Workspace } from '../client/wasm.ts';
 import { toHex, viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
 import { type EntryTerm, NO_TERM } from '../core/ids.ts';
-import { MAX_ACCESS_BYTES, MAX_TERM, MAX_TERM_STEP } from '../core/limits.ts';
+import { MAX_TERM, MAX_TERM_STEP, STATE_HEAD_BYTES } from '../core/limits.ts';
 import { readState } from '../format/controlEntries.ts';
 import { kindOf, kindSizeAt, payloadBytesOf, termAt } from '../format/entry.ts';
 import { writeIdentity, writeVote } from '../storage/dataDirectory.ts';
@@ -46,9 +46,6 @@ export interface RestoreReport {
   readonly tokens: number;
   readonly droppedTokens: number;
 }
-
-/** Enough of a file for a state entry, with all the tokens that there may be. */
-const HEAD_BYTES = MAX_ACCESS_BYTES + 64 * 1024;
 
 /** Names that may stand in a directory that takes a log. */
 const ALLOWED = [LOCK_FILE, 'lost+found'];
@@ -234,7 +231,7 @@ function beforeOf(disk: Disk, folder: string, { start, files }: Manifest, leader
 
 /** What a file begins with, some of it; at least an entry's header. */
 function headOf(disk: Disk, path: string): Uint8Array {
-  const head = new Uint8Array(HEAD_BYTES);
+  const head = new Uint8Array(STATE_HEAD_BYTES);
   let bytes: number;
   try {
     const opened = disk.openRead(path);

@@ -9,6 +9,9 @@ export const LOG_LEVEL = 1;
  */
 export const MEMBERS_LEVEL = 2;
 
+/** The level from which on a log keeps the positions of named consumers. */
+export const CONSUMERS_LEVEL = 2;
+
 /** Levels that a build knows. */
 export interface LevelRange {
   readonly lowest: number;

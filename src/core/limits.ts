@@ -21,6 +21,20 @@ export const MAX_ACCESS_BYTES = 256 * 1024;
 export const OTHER_STATE_BYTES = 1024;
 /** Bytes of the payload of an access entry: a token with the longest name. */
 export const MAX_ACCESS_PAYLOAD_BYTES = 172;
+/**
+ * The consumers of a log have at most so many bytes of its state, where a quarter of a segment, less what else is in it, is not less: more than 4,096 of them with
+ * the longest names. Names have at most so many bytes of UTF-8.
+ */
+export const MAX_CONSUMERS_BYTES = 384 * 1024;
+export const MAX_CONSUMER_NAME_BYTES = 64;
+/** Bytes of the payload of a position entry: about 400 commits. Those of a larger one would not fit the smallest segment beside the rest. */
+export const MAX_POSITION_PAYLOAD_BYTES = 8 * 1024;
+/** At least so long after one entry of positions the leader writes the next one: so there are at most 20 a second, however often consumers commit. */
+export const POSITION_ENTRY_MS = 50;
+/** Requests about consumers that a node has under way. */
+export const MAX_CONSUMER_REQUESTS = 8192;
+/** Enough of a file for a state entry, with all that there may be. */
+export const STATE_HEAD_BYTES = MAX_STATE_ENTRY_BYTES + 64 * 1024;
 export const TIME_ENTRY_BYTES = ENTRY_OVERHEAD_BYTES + 8;
 export const SESSION_ENTRY_BYTES = ENTRY_OVERHEAD_BYTES + 40;
 

@@ -5,8 +5,9 @@
 //   time    0 u64 Unix ms
 //   seal    0 u64 base │ 8 u64 end │ 16 SHA-256 of the entries [base, end) │ 48 that of the seal before
 //   level   0 u32 level that all nodes know
-//   policy  0 u64 bytes to keep │ 8 u64 age to keep, ms        0: no bound
+//   policy  0 u64 bytes to keep │ 8 u64 age to keep, ms        0: no bound │ where consumers are waited for: 16 u64 bytes
 //   access  access.ts
+//   position  consumers.ts
 //   configuration  configuration.ts
 //   state   sections: 0 u16 type │ 2 u16 zero │ 4 u32 length │ 8 value; types ascend
 
@@ -17,6 +18,7 @@ import {
   KIND_CONTINUED,
   KIND_LEVEL,
   KIND_POLICY,
+  KIND_POSITION,
   KIND_SEAL,
   KIND_STATE,
   KIND_TIME,
@@ -25,7 +27,7 @@ import {
 import { fromHex, getOffset, setOffset, toHex, viewOf } from '../core/bytes.ts';
 import { type EntryTerm, NO_TERM } from '../core/ids.ts';
 import { readInstance, writeInstance } from '../core/instances.ts';
-import { LOG_LEVEL, MEMBERS_LEVEL } from '../core/levels.ts';
+import { CONSUMERS_LEVEL, LOG_LEVEL, MEMBERS_LEVEL } from '../core/levels.ts';
 import { MAX_LOG_OFFSET, MAX_TERM } from '../core/limits.ts';
 import { configurationBytes } from '../core/members.ts';
 import { isAccessTable, NO_ACCESS, readAccess } from './access.ts';
@@ -38,6 +40,7 @@ import {
   readRemoved,
   removedBytes,
 } from './configuration.ts';
+import { isConsumersTable, NO_CONSUMERS, readConsumerChanges } from './consumers.ts';
 import { entryBytesOf, kindOf, kindSizeAt, payloadBytesOf } from './entry.ts';
 
 /** Where the log starts since a trim. */
@@ -52,6 +55,8 @@ export interface TrimEntry {
 export interface Policy {
   readonly bytes: number;
   readonly ageMs: number;
+  /** What named consumers have not committed is kept as long as it is among so many last bytes of the log; undefined: nobody is waited for. 1 or more. */
+  readonly consumerBytes?: number;
 }
 
 /** What the entries of a segment are: by it, a copy is checked alone. */
@@ -95,6 +100,8 @@ export interface LogState {
   readonly policy: Policy;
   /** The tokens, as access.ts has them. */
   readonly access: Uint8Array;
+  /** The named consumers, as consumers.ts has them. */
+  readonly consumers: Uint8Array;
   /** The nodes: none while the log does not say which it has. */
   readonly nodes: LogMembers;
 }
@@ -120,6 +127,8 @@ export const TIME_PAYLOAD_BYTES = 8;
 export const SEAL_PAYLOAD_BYTES = 80;
 export const SEAL_DIGEST_BYTES = 32;
 export const POLICY_PAYLOAD_BYTES = 16;
+/** Where consumers are waited for. */
+export const WAITING_POLICY_PAYLOAD_BYTES = 24;
 export const LEVEL_PAYLOAD_BYTES = 4;
 const SECTION_HEADER_BYTES = 8;
 
@@ -132,6 +141,7 @@ const GENERATION = 6;
 const MEMBERS = 7;
 const REMOVED = 8;
 const POLICY = 9;
+const CONSUMERS = 11;
 const ACCESS = 12;
 /** Bytes of the value of each section that has always as many; those of {@link VARIABLE} have as many as they need. Other types are a newer build's. */
 const LENGTHS: Readonly<Record<number, number>> = {
@@ -141,24 +151,26 @@ const LENGTHS: Readonly<Record<number, number>> = {
   [SEAL]: 48,
   [LEVEL]: 4,
   [GENERATION]: 16,
-  [POLICY]: POLICY_PAYLOAD_BYTES,
 };
-const VARIABLE: readonly number[] = [MEMBERS, REMOVED, ACCESS];
+const VARIABLE: readonly number[] = [MEMBERS, REMOVED, POLICY, CONSUMERS, ACCESS];
 
-export const isSamePolicy = (left: Policy, right: Policy): boolean => left.bytes === right.bytes && left.ageMs === right.ageMs;
+export const isSamePolicy = (left: Policy, right: Policy): boolean =>
+  left.bytes === right.bytes && left.ageMs === right.ageMs && left.consumerBytes === right.consumerBytes;
 
 const isTrimmed = ({ start }: TrimEntry): boolean => start > 0;
 const isSealed = ({ end }: Seal): boolean => end > 0;
-const isPolicy = ({ bytes, ageMs }: Policy): boolean => bytes > 0 || ageMs > 0;
+const isPolicy = (policy: Policy): boolean => !isSamePolicy(policy, NO_POLICY);
+const policyBytes = ({ consumerBytes }: Policy): number =>
+  consumerBytes === undefined ? POLICY_PAYLOAD_BYTES : WAITING_POLICY_PAYLOAD_BYTES;
 
 /** Bytes of the payload of a state entry. */
-export function stateBytes(state: Pick<LogState, 'trim' | 'seal' | 'policy' | 'access' | 'nodes'>): number {
+export function stateBytes(state: Pick<LogState, 'trim' | 'seal' | 'policy' | 'access' | 'consumers' | 'nodes'>): number {
   const types = [BEFORE, TIME, LEVEL, GENERATION];
   if (isTrimmed(state.trim)) types.push(TRIM);
   if (isSealed(state.seal)) types.push(SEAL);
-  if (isPolicy(state.policy)) types.push(POLICY);
   const { members, removed } = state.nodes;
-  const lengths = [members.length === 0 ? 0 : configurationBytes(members), removed.length * DIRECTORY_BYTES, state.access.length];
+  const tables = [state.consumers.length, state.access.length, isPolicy(state.policy) ? policyBytes(state.policy) : 0];
+  const lengths = [members.length === 0 ? 0 : configurationBytes(members), removed.length * DIRECTORY_BYTES, ...tables];
   const variable = lengths.reduce((sum, length) => sum + (length === 0 ? 0 : SECTION_HEADER_BYTES + length), 0);
   return types.reduce((sum, type) => sum + SECTION_HEADER_BYTES + (LENGTHS[type] ?? 0), variable);
 }
@@ -217,17 +229,21 @@ export function maySeal(last: Seal, next: SealEntry): boolean {
 }
 
 /** Writes the payload of a policy entry at `at`. */
-export function writePolicy(view: DataView, at: number, { bytes, ageMs }: Policy): void {
+export function writePolicy(view: DataView, at: number, { bytes, ageMs, consumerBytes }: Policy): void {
   setOffset(view, at, bytes);
   setOffset(view, at + 8, ageMs);
+  if (consumerBytes !== undefined) setOffset(view, at + 16, consumerBytes);
 }
 
 /** The policy in the payload at `at`; undefined when no policy is of that form. */
 export function readPolicy(view: DataView, at: number, length: number): Policy | undefined {
-  if (length !== POLICY_PAYLOAD_BYTES) return undefined;
+  if (length !== POLICY_PAYLOAD_BYTES && length !== WAITING_POLICY_PAYLOAD_BYTES) return undefined;
   const bytes = getOffset(view, at);
   const ageMs = getOffset(view, at + 8);
-  return bytes <= MAX_LOG_OFFSET && ageMs <= MAX_LOG_OFFSET ? { bytes, ageMs } : undefined;
+  if (bytes > MAX_LOG_OFFSET || ageMs > MAX_LOG_OFFSET) return undefined;
+  if (length === POLICY_PAYLOAD_BYTES) return { bytes, ageMs };
+  const consumerBytes = getOffset(view, at + 16);
+  return consumerBytes >= 1 && consumerBytes <= MAX_LOG_OFFSET ? { bytes, ageMs, consumerBytes } : undefined;
 }
 
 /** The level in the payload at `at`; undefined when it is none that this build knows. */
@@ -281,7 +297,8 @@ export function writeState(view: DataView, at: number, state: LogState): void {
   const { members, removed } = state.nodes;
   if (members.length > 0) bytes(MEMBERS, configurationPayload(members));
   bytes(REMOVED, removedBytes(removed));
-  if (isPolicy(state.policy)) section(POLICY, (valueAt) => writePolicy(view, valueAt, state.policy));
+  if (isPolicy(state.policy)) section(POLICY, (valueAt) => writePolicy(view, valueAt, state.policy), policyBytes(state.policy));
+  bytes(CONSUMERS, state.consumers);
   bytes(ACCESS, state.access);
 }
 
@@ -322,6 +339,14 @@ function readBefore(view: DataView, at: number): Pick<LogState, 'dataEnd' | 'bef
   return dataEnd <= MAX_LOG_OFFSET && term <= MAX_TERM && view.getUint32(at + 12, true) === 0 ? { dataEnd, before } : undefined;
 }
 
+/** Whether a log of `level` may have that policy. */
+export function isOfLevel({ consumerBytes }: Policy, level: number): boolean {
+  return consumerBytes === undefined || level >= CONSUMERS_LEVEL;
+}
+
+/** Bytes of the section whose value is at `valueAt`. */
+const sectionBytes = (view: DataView, valueAt: number): number => view.getUint32(valueAt - SECTION_HEADER_BYTES + 4, true);
+
 /** The state in the payload at `at`; undefined when no build up to this one writes such a one. */
 export function readState(view: DataView, at: number, bytes: number): LogState | undefined {
   const sections = sectionsIn(view, at, bytes);
@@ -336,14 +361,16 @@ export function readState(view: DataView, at: number, bytes: number): LogState |
   const sealAt = sections.get(SEAL);
   const seal = sealAt === undefined ? NO_SEAL : readSealed(view, sealAt);
   const policyAt = sections.get(POLICY);
-  const policy = policyAt === undefined ? NO_POLICY : readPolicy(view, policyAt, POLICY_PAYLOAD_BYTES);
+  const policy = policyAt === undefined ? NO_POLICY : readPolicy(view, policyAt, sectionBytes(view, policyAt));
   const access = accessIn(view, sections.get(ACCESS));
   const level = view.getUint32(levelAt, true);
   const generation = { number: view.getUint32(generationAt, true), id: readInstance(view, generationAt + 8) };
   if (before === undefined || timeMs === undefined || trim === undefined || seal === undefined || policy === undefined) return undefined;
   const nodes = nodesIn(view, sections, level);
-  if (access === undefined || nodes === undefined || level < 1 || level > MEMBERS_LEVEL || generation.number < 1) return undefined;
-  return { ...before, trim, timeMs, seal, level, generation, policy, access, nodes };
+  const consumers = consumersIn(view, sections.get(CONSUMERS), level);
+  if (access === undefined || consumers === undefined || nodes === undefined) return undefined;
+  if (level < 1 || level > MEMBERS_LEVEL || generation.number < 1 || !isOfLevel(policy, level)) return undefined;
+  return { ...before, trim, timeMs, seal, level, generation, policy, access, consumers, nodes };
 }
 
 /** Where the payload of a state entry at `at` has its last seal and its table of tokens; each undefined where it has none, or is none. */
@@ -366,6 +393,14 @@ function accessIn(view: DataView, at: number | undefined): Uint8Array | undefine
   if (at === undefined) return NO_ACCESS;
   const bytes = view.getUint32(at - SECTION_HEADER_BYTES + 4, true);
   return isAccessTable(view, at, bytes) ? new Uint8Array(view.buffer, view.byteOffset + at, bytes).slice() : undefined;
+}
+
+/** The table of consumers in the section whose value is at `at`, a copy; undefined when that is none, or a log of `level` has none. */
+function consumersIn(view: DataView, at: number | undefined, level: number): Uint8Array | undefined {
+  if (at === undefined) return NO_CONSUMERS;
+  const bytes = view.getUint32(at - SECTION_HEADER_BYTES + 4, true);
+  const isRight = level >= CONSUMERS_LEVEL && isConsumersTable(view, at, bytes);
+  return isRight ? new Uint8Array(view.buffer, view.byteOffset + at, bytes).slice() : undefined;
 }
 
 /** The nodes in sections 7 and 8; undefined when they are none, or a log of `level` says none. */
@@ -419,6 +454,8 @@ export function isWellFormed(view: DataView, at: number, kind: number, bytes: nu
       return readPolicy(view, at, bytes) !== undefined;
     case KIND_ACCESS:
       return readAccess(view, at, bytes) !== undefined;
+    case KIND_POSITION:
+      return readConsumerChanges(view, at, bytes) !== undefined;
     default:
       return true;
   }
@@ -440,7 +477,7 @@ export function sealPayload(seal: SealEntry): Uint8Array {
 
 /** The payload of a policy entry. */
 export function policyPayload(policy: Policy): Uint8Array {
-  const bytes = new Uint8Array(POLICY_PAYLOAD_BYTES);
+  const bytes = new Uint8Array(policyBytes(policy));
   writePolicy(viewOf(bytes), 0, policy);
   return bytes;
 }

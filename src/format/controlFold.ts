@@ -5,15 +5,17 @@ import {
   KIND_ACCESS,
   KIND_CONFIGURATION,
   KIND_POLICY,
+  KIND_POSITION,
   KIND_SEAL,
   KIND_STATE,
   KIND_TIME,
   KIND_TRIM,
 } from '../../assembly/layout.ts';
 import { NO_INSTANCE, NO_TERM } from '../core/ids.ts';
-import { MEMBERS_LEVEL } from '../core/levels.ts';
+import { CONSUMERS_LEVEL, MEMBERS_LEVEL } from '../core/levels.ts';
 import { foldAccess, NO_ACCESS, readAccess } from './access.ts';
 import { foldConfiguration, NO_MEMBERS, readConfiguration } from './configuration.ts';
+import { foldConsumers, NO_CONSUMERS, readConsumerChanges } from './consumers.ts';
 import {
   type LogState,
   maySeal,
@@ -39,6 +41,7 @@ export const UNTOLD: LogState = {
   generation: { number: 0, id: NO_INSTANCE },
   policy: NO_POLICY,
   access: NO_ACCESS,
+  consumers: NO_CONSUMERS,
   nodes: NO_MEMBERS,
 };
 
@@ -72,6 +75,11 @@ export function foldControl(state: LogState, view: DataView, at: number, kindSiz
     const members = readConfiguration(view, payloadAt, bytes);
     const nodes = members === undefined ? state.nodes : foldConfiguration(state.nodes, members);
     return nodes === state.nodes ? state : { ...state, nodes };
+  }
+  if (kind === KIND_POSITION && state.level >= CONSUMERS_LEVEL) {
+    const changes = readConsumerChanges(view, payloadAt, bytes) ?? [];
+    const consumers = changes.reduce((table, change) => foldConsumers(table, change, state.timeMs), state.consumers);
+    return consumers === state.consumers ? state : { ...state, consumers };
   }
   if (kind === KIND_ACCESS) {
     const change = readAccess(view, payloadAt, bytes);

@@ -6,7 +6,7 @@ import { viewOf } from '../core/bytes.ts';
 import { crc32 } from '../core/crc32.ts';
 import { LogError } from '../core/errors.ts';
 import { NO_INSTANCE, STANDINGS, type Standing } from '../core/ids.ts';
-import { MAX_ACCESS_BYTES, MAX_LOG_OFFSET, MAX_NODE_ID, MAX_TERM } from '../core/limits.ts';
+import { MAX_LOG_OFFSET, MAX_NODE_ID, MAX_TERM, STATE_HEAD_BYTES } from '../core/limits.ts';
 import { type Generation, readState } from '../format/controlEntries.ts';
 import { kindOf, kindSizeAt, payloadBytesOf } from '../format/entry.ts';
 import { beforeStart, type Identity, readIdentity } from '../storage/dataDirectory.ts';
@@ -162,16 +162,13 @@ export function lastTermIn({ segments }: DirectoryFacts, identity: Identity): nu
   return (segments.flatMap(({ terms }) => terms).at(-1) ?? beforeStart(identity)).term;
 }
 
-/** Enough of a file for a state entry, with all the tokens that there may be. */
-const HEAD_BYTES = MAX_ACCESS_BYTES + 64 * 1024;
-
 const NO_GENERATION: Generation = { number: 0, id: NO_INSTANCE };
 
 /** The generation that the log itself says: each segment begins with what says it. Zeros of a log that has none. */
 export function generationIn(disk: Disk, { segments }: DirectoryFacts): Generation {
   const last = segments.findLast(({ base, end }) => end > base);
   if (last === undefined) return NO_GENERATION;
-  const head = new Uint8Array(HEAD_BYTES);
+  const head = new Uint8Array(STATE_HEAD_BYTES);
   const file = disk.openRead(last.file);
   let bytes: number;
   try {

@@ -10,6 +10,8 @@ import {
   KIND_DATA,
   KIND_LEVEL,
   KIND_NOOP,
+  KIND_POLICY,
+  KIND_POSITION,
   KIND_SEAL,
   KIND_STATE,
   SEGMENT_HEADER_BYTES,
@@ -17,10 +19,11 @@ import {
 import { assert } from '../core/assert.ts';
 import { fromHex, toHex, viewOf } from '../core/bytes.ts';
 import { readInstance, writeInstance } from '../core/instances.ts';
-import { LOG_LEVEL, MEMBERS_LEVEL } from '../core/levels.ts';
+import { CONSUMERS_LEVEL, LOG_LEVEL, MEMBERS_LEVEL } from '../core/levels.ts';
 import { MAX_ACCESS_BYTES, MAX_LOG_OFFSET } from '../core/limits.ts';
 import { NO_ACCESS, tokensIn } from '../format/access.ts';
 import { hasSameNodes, type LogMembers, NO_MEMBERS } from '../format/configuration.ts';
+import { consumersIn, NO_CONSUMERS, readConsumerChanges } from '../format/consumers.ts';
 import {
   type Generation,
   isSamePolicy,
@@ -30,6 +33,7 @@ import {
   NO_POLICY,
   NO_SEAL,
   NO_TRIM,
+  POLICY_PAYLOAD_BYTES,
   type Policy,
   readLevel,
   readState,
@@ -42,8 +46,9 @@ import {
 } from '../format/controlEntries.ts';
 import { foldControl } from '../format/controlFold.ts';
 import { entryBytesAt, entryBytesOf, kindOf, kindSizeAt, payloadBytesOf } from '../format/entry.ts';
+import { LogConsumers } from './logConsumers.ts';
 import { nodesIn, putNodes } from './logNodes.ts';
-import { SLOT, STATE, WORD } from './map.ts';
+import { CONSUMERS, SLOT, STATE, WORD } from './map.ts';
 import type { TailMemory } from './tailMemory.ts';
 
 const TIME_ENTRY_PAYLOAD_BYTES = 8;
@@ -52,7 +57,9 @@ const NO_CLOCK_MS = MAX_LOG_OFFSET;
 
 const textOf = (state: LogState | Seal): string =>
   // Of the tokens their ids alone: the hashes are for nobody.
-  JSON.stringify('access' in state ? { ...state, access: [...tokensIn(state.access).keys()] } : state);
+  JSON.stringify(
+    'access' in state ? { ...state, access: [...tokensIn(state.access).keys()], consumers: consumersIn(state.consumers) } : state,
+  );
 
 /** A change of the log's tokens as it is folded: the payload of an access entry; or all of them, as a state entry says it of a log not known before. */
 export interface AccessNews {
@@ -68,13 +75,16 @@ interface Ends {
   readonly trim: number;
   readonly policy: number;
   readonly access: number;
+  readonly consumers: number;
 }
 
-const NO_ENDS: Ends = { trim: 0, policy: 0, access: 0 };
+const NO_ENDS: Ends = { trim: 0, policy: 0, access: 0, consumers: 0 };
 
 export class LogFold {
   readonly #memory: TailMemory;
   readonly #view: DataView;
+  /** Those of the log at its end. */
+  readonly named: LogConsumers;
   /** How the last state entry that a leader sent differs from this node's own fold; undefined: not at all. */
   difference: string | undefined;
   /** End of the last data entry before the last state entry that was folded. */
@@ -89,6 +99,7 @@ export class LogFold {
   constructor(memory: TailMemory) {
     this.#memory = memory;
     this.#view = viewOf(memory.bytes);
+    this.named = new LogConsumers(memory);
   }
 
   /** 0: a log of builds before control entries, or one without entries. */
@@ -126,7 +137,9 @@ export class LogFold {
   }
 
   get policy(): Policy {
-    return { bytes: this.#memory.word(WORD.POLICY_BYTES), ageMs: this.#memory.word(WORD.POLICY_AGE) };
+    const consumerBytes = this.#memory.word(this.#memory.map.consumersAt + CONSUMERS.POLICY_BYTES);
+    const policy = { bytes: this.#memory.word(WORD.POLICY_BYTES), ageMs: this.#memory.word(WORD.POLICY_AGE) };
+    return consumerBytes === 0 ? policy : { ...policy, consumerBytes };
   }
 
   /** Log offset of the end of the entry that set the {@link policy} last; 0 while none did, or the log began with it. */
@@ -150,6 +163,11 @@ export class LogFold {
     return this.#memory.word(WORD.ACCESS_END);
   }
 
+  /** The named consumers that the log has at its end, as consumers.ts has them: a view. */
+  get consumers(): Uint8Array {
+    return this.named.table;
+  }
+
   /** The nodes that the log says at its end. */
   get nodes(): LogMembers {
     return nodesIn(this.#memory);
@@ -162,8 +180,8 @@ export class LogFold {
   /** The state at the log's end. */
   get state(): LogState {
     const { dataEnd, lastEntry } = this.#memory;
-    const { trim, timeMs, seal, level, generation, policy, access, nodes } = this;
-    return { dataEnd, before: lastEntry, trim, timeMs, seal, level, generation, policy, access, nodes };
+    const { trim, timeMs, seal, level, generation, policy, access, consumers, nodes } = this;
+    return { dataEnd, before: lastEntry, trim, timeMs, seal, level, generation, policy, access, consumers, nodes };
   }
 
   /** Bytes of a state entry at the log's end. */
@@ -232,7 +250,8 @@ export class LogFold {
 
   /** Nothing is known of the log: it has no entries, or none that say anything. Clients go on to be told the generation that they knew. */
   reset(): void {
-    const nothing = { trim: NO_TRIM, timeMs: 0, seal: NO_SEAL, level: 0, policy: NO_POLICY, access: NO_ACCESS, nodes: NO_MEMBERS };
+    const tables = { access: NO_ACCESS, consumers: NO_CONSUMERS };
+    const nothing = { trim: NO_TRIM, timeMs: 0, seal: NO_SEAL, level: 0, policy: NO_POLICY, ...tables, nodes: NO_MEMBERS };
     this.#set({ ...nothing, generation: this.generation }, NO_ENDS);
     this.#setNextLevel(0, 0);
   }
@@ -278,6 +297,8 @@ export class LogFold {
     const kindSize = kindSizeAt(this.#view, at);
     const kind = kindOf(kindSize);
     if (kind === KIND_CONFIGURATION && level < MEMBERS_LEVEL) return false;
+    if (kind === KIND_POSITION && level < CONSUMERS_LEVEL) return false;
+    if (kind === KIND_POLICY && payloadBytesOf(kindSize) > POLICY_PAYLOAD_BYTES && level < CONSUMERS_LEVEL) return false;
     return isWellFormed(this.#view, at + ENTRY_HEADER_BYTES, kind, payloadBytesOf(kindSize));
   }
 
@@ -305,6 +326,11 @@ export class LogFold {
   /** Folds the control entry at address `at`, which ends at log offset `end`. */
   apply(at: number, end: number, view = this.#view): void {
     const kindSize = kindSizeAt(view, at);
+    if (kindOf(kindSize) === KIND_POSITION) {
+      // There are many of them, so they do without a copy of the state.
+      this.#applyPositions(view, at, payloadBytesOf(kindSize), end);
+      return;
+    }
     const { state } = this;
     const next = foldControl(state, view, at, kindSize);
     if (kindOf(kindSize) === KIND_STATE) this.#meetState(state, next);
@@ -319,6 +345,7 @@ export class LogFold {
       trim: next.trim.start === state.trim.start ? this.trimEnd : end,
       policy: isSamePolicy(next.policy, state.policy) ? this.policyEnd : end,
       access: next.access === state.access ? this.accessEnd : end,
+      consumers: next.consumers === state.consumers ? this.named.end : end,
     });
     const from = view.byteOffset + at + ENTRY_HEADER_BYTES;
     const isOther = state.level === 0 || state.generation.id !== next.generation.id;
@@ -328,6 +355,12 @@ export class LogFold {
     else if (kindOf(kindSize) === KIND_STATE && isOther) this.#tellAccess(next.access.slice(), true, end);
     if (next.seal.end > state.seal.end) this.onSeal(next.seal, end);
     if (!hasSameNodes(next.nodes, state.nodes)) this.onNodes(next.nodes, end, kindOf(kindSize) === KIND_STATE);
+  }
+
+  /** The same as format/controlFold.ts does. */
+  #applyPositions(view: DataView, at: number, payloadBytes: number, end: number): void {
+    if (this.level < CONSUMERS_LEVEL) return;
+    this.named.apply(readConsumerChanges(view, at + ENTRY_HEADER_BYTES, payloadBytes) ?? [], this.timeMs, end);
   }
 
   #tellAccess(bytes: Uint8Array, isTable: boolean, end: number): void {
@@ -387,13 +420,17 @@ export class LogFold {
       generation: isAnother ? told.generation : state.generation,
       // Another generation may begin without tokens.
       access: isAnother ? told.access : state.access,
+      consumers: isAnother ? told.consumers : state.consumers,
       // It has other nodes.
       nodes: isAnother ? told.nodes : state.nodes,
     };
     return isSameState(own, told) ? undefined : `by its leader the state of the log is ${textOf(told)}; by this node it is ${textOf(own)}`;
   }
 
-  #set({ trim, timeMs, seal, level, generation, policy, access, nodes }: Omit<LogState, 'dataEnd' | 'before'>, ends: Ends): void {
+  #set(
+    { trim, timeMs, seal, level, generation, policy, access, consumers, nodes }: Omit<LogState, 'dataEnd' | 'before'>,
+    ends: Ends,
+  ): void {
     const memory = this.#memory;
     memory.setWord(WORD.LOG_LEVEL, level);
     memory.setWord(WORD.LOG_TIME, timeMs);
@@ -402,6 +439,7 @@ export class LogFold {
     if (seal.end !== this.#memory.word(WORD.SEAL_END)) this.#putSeal(seal);
     if (!isSamePolicy(policy, this.policy) || ends.policy !== this.policyEnd) this.#putPolicy(policy, ends.policy);
     this.#putAccess(access, ends.access);
+    this.named.put(consumers, ends.consumers);
     if (!hasSameNodes(nodes, this.nodes)) this.#putTogether(putNodes(this.#memory, nodes));
     this.#setGeneration(generation);
   }
@@ -427,10 +465,11 @@ export class LogFold {
     this.#sealDigest.set(fromHex(digest));
   }
 
-  #putPolicy({ bytes, ageMs }: Policy, end: number): void {
+  #putPolicy({ bytes, ageMs, consumerBytes = 0 }: Policy, end: number): void {
     this.#putTogether([
       [WORD.POLICY_BYTES, bytes],
       [WORD.POLICY_AGE, ageMs],
+      [this.#memory.map.consumersAt + CONSUMERS.POLICY_BYTES, consumerBytes],
       [WORD.POLICY_END, end],
     ]);
   }

@@ -7,6 +7,7 @@
 //   …         results: 32 bytes a user of the walks (main thread, log's end, raft thread, each slot's writer, each cold reader)
 //   …         tokens: the table that the log has at its end, see format/access.ts
 //   …         nodes: the set that the log has at its end, and the directories that were removed, with two words before them, see logFold.ts
+//   …         consumers: the table that the log has at its end, with four words before it, see logConsumers.ts
 //   …         index points of each slot, u32 file positions
 //   4 KiB …   last pages: where each slot's writer composes the page that its write ends in, with the mark after the entries
 //   64 KiB …  slots: exact images of segment files, position in slot = position in file
@@ -18,6 +19,7 @@ import {
   FEED_READERS,
   MAX_ACCESS_BYTES,
   MAX_CONFIGURATION_BYTES,
+  MAX_CONSUMERS_BYTES,
   MAX_ENTRY_BYTES,
   MAX_ORDERED_UPLOADS,
   MAX_READ_BYTES,
@@ -196,6 +198,15 @@ export const NODES = {
 } as const;
 const NODES_BYTES = NODES.REMOVED + MAX_REMOVED_NODES * 16;
 
+/** Of the consumers that the log has at its end, which stand at consumersAt: whoever owns the log's end, before TAIL. */
+export const CONSUMERS = {
+  BYTES: 0, // f64 word; 0: nobody ever took a name
+  END: 8, // f64 word: end of the entry that changed them last
+  VERSION: 16, // f64 word: another number after each change that moves records
+  POLICY_BYTES: 24, // f64 word: what of the log is kept for them at most, by the policy; 0: nothing is
+  TABLE: 32, // as section 11 of the state has it
+} as const;
+
 export const SLOT_FREE = 0;
 export const SLOT_IN_USE = 1;
 export const SLOT_SEALED = 2;
@@ -214,6 +225,8 @@ export interface MemoryMap {
   readonly accessAt: number;
   /** Address of the nodes that the log has at its end, see {@link NODES}. */
   readonly nodesAt: number;
+  /** Address of the consumers that the log has at its end, see {@link CONSUMERS}. */
+  readonly consumersAt: number;
   /** Address of the main thread's result. */
   readonly mainResultAt: number;
   /** Address of the result of whoever owns the log's end. */
@@ -253,7 +266,8 @@ export function memoryMap(shape: MemoryShape): MemoryMap {
   const coldResultsAt = slotResultsAt + slots * resultBytes;
   const accessAt = align(coldResultsAt + COLD_BUFFERS * resultBytes, 8);
   const nodesAt = accessAt + MAX_ACCESS_BYTES;
-  const pointsAt = align(nodesAt + NODES_BYTES, 8);
+  const consumersAt = align(nodesAt + NODES_BYTES, 8);
+  const pointsAt = align(consumersAt + CONSUMERS.TABLE + MAX_CONSUMERS_BYTES, 8);
   const pointsBytes = (segmentBytes / INDEX_INTERVAL_BYTES + 1) * 4;
   const lastPagesAt = align(pointsAt + slots * pointsBytes, LAST_PAGES_BYTES);
   const slotsAt = align(lastPagesAt + slots * LAST_PAGES_BYTES, PAGE_BYTES);
@@ -267,6 +281,7 @@ export function memoryMap(shape: MemoryShape): MemoryMap {
     orderedUploadAt: (row) => orderedUploadsAt + row * ORDERED_UPLOAD_BYTES,
     accessAt,
     nodesAt,
+    consumersAt,
     mainResultAt: resultsAt,
     tailResultAt: resultsAt + resultBytes,
     raftResultAt: resultsAt + 2 * resultBytes,

@@ -16,6 +16,7 @@ import {
   KIND_MASK,
   KIND_NOOP,
   KIND_POLICY,
+  KIND_POSITION,
   KIND_SEAL,
   KIND_STATE,
   KIND_TIME,
@@ -429,7 +430,18 @@ describe.each([
   test('scan: a node acts on the control entries that are written, each alone, and stops at each other valid entry that is not data', () => {
     const flags = SCAN_VERIFY | SCAN_WHOLE_BATCHES | SCAN_ACTED_ON;
     expect(walks.scan(tiny([KIND_NOOP, more, data, KIND_NOOP]), { offset: 0, flags })).toMatchObject({ status: WALK_COMPLETE, count: 4 });
-    const actedOn = [KIND_NOOP, KIND_CONFIGURATION, KIND_TRIM, KIND_TIME, KIND_SEAL, KIND_STATE, KIND_LEVEL, KIND_ACCESS, KIND_POLICY];
+    const actedOn = [
+      KIND_NOOP,
+      KIND_CONFIGURATION,
+      KIND_TRIM,
+      KIND_TIME,
+      KIND_SEAL,
+      KIND_STATE,
+      KIND_LEVEL,
+      KIND_POSITION,
+      KIND_ACCESS,
+      KIND_POLICY,
+    ];
     for (const kind of actedOn) {
       const walk = walks.scan(tiny([data, kind, data, kind]), { offset: 0, flags });
       expect(walk).toMatchObject({ status: WALK_COMPLETE, count: 4, dataEnd: 36, control: kind === KIND_NOOP ? NO_CONTROL : 12 });

@@ -18,6 +18,7 @@ import { viewOf } from '../../src/core/bytes.ts';
 import type { Member } from '../../src/core/members.ts';
 import { accessPayload, NO_ACCESS, tokensIn } from '../../src/format/access.ts';
 import { configurationPayload, NO_MEMBERS } from '../../src/format/configuration.ts';
+import { NO_CONSUMERS } from '../../src/format/consumers.ts';
 import {
   type LogState,
   NO_SEAL,
@@ -43,6 +44,7 @@ const STATE: LogState = {
   seal: NO_SEAL,
   policy: { bytes: 0, ageMs: 0 },
   access: NO_ACCESS,
+  consumers: NO_CONSUMERS,
   nodes: NO_MEMBERS,
 };
 const SOLE = { id: 4, instance: '4444444444444444' };

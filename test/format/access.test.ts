@@ -16,6 +16,7 @@ import {
   wasRequested,
 } from '../../src/format/access.ts';
 import { NO_MEMBERS } from '../../src/format/configuration.ts';
+import { NO_CONSUMERS } from '../../src/format/consumers.ts';
 import { type LogState, NO_POLICY, NO_SEAL, NO_TRIM, readState, stateBytes, writeState } from '../../src/format/controlEntries.ts';
 import { bytesOf, hexOf } from './hex.ts';
 
@@ -188,6 +189,7 @@ it('a state entry has the table as its last section, and none without tokens', (
     generation: { number: 1, id: '0123456789abcdef' },
     policy: NO_POLICY,
     access: TABLE_BYTES,
+    consumers: NO_CONSUMERS,
     nodes: NO_MEMBERS,
   };
   const encode = (which: LogState): Uint8Array => {

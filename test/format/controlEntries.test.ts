@@ -1,9 +1,20 @@
 import { describe, expect, it } from 'vitest';
-import { KIND_ACCESS, KIND_LEVEL, KIND_NOOP, KIND_POLICY, KIND_SEAL, KIND_STATE, KIND_TIME, KIND_TRIM } from '../../assembly/layout.ts';
+import {
+  KIND_ACCESS,
+  KIND_LEVEL,
+  KIND_NOOP,
+  KIND_POLICY,
+  KIND_POSITION,
+  KIND_SEAL,
+  KIND_STATE,
+  KIND_TIME,
+  KIND_TRIM,
+} from '../../assembly/layout.ts';
 import { viewOf } from '../../src/core/bytes.ts';
 import { NO_TERM } from '../../src/core/ids.ts';
 import { NO_ACCESS } from '../../src/format/access.ts';
 import { NO_MEMBERS } from '../../src/format/configuration.ts';
+import { NO_CONSUMERS } from '../../src/format/consumers.ts';
 import {
   isWellFormed,
   type LogState,
@@ -41,6 +52,7 @@ const FIRST: LogState = {
   generation: GENERATION,
   policy: NO_POLICY,
   access: NO_ACCESS,
+  consumers: NO_CONSUMERS,
   nodes: NO_MEMBERS,
 };
 
@@ -54,6 +66,7 @@ const FULL: LogState = {
   generation: { number: 2, id: '00000000000000aa' },
   policy: { bytes: 0x2_0000_0000, ageMs: 604_800_000 },
   access: NO_ACCESS,
+  consumers: NO_CONSUMERS,
   nodes: NO_MEMBERS,
 };
 
@@ -222,6 +235,25 @@ it('policy entry: golden bytes, and what is none', () => {
     bytes[at] = 0x80;
     expect(readPolicy(viewOf(bytes), 0, 16)).toBeUndefined();
   }
+  const waiting = bytesOf('0000000002000000 00840c2400000000 0100000000000000');
+  expect(hexOf(policyPayload({ bytes: 0x2_0000_0000, ageMs: 604_800_000, consumerBytes: 1 }))).toBe(hexOf(waiting));
+  expect(readPolicy(viewOf(waiting), 0, 24)).toEqual({ bytes: 0x2_0000_0000, ageMs: 604_800_000, consumerBytes: 1 });
+  for (const [at, byte] of [
+    [16, 0],
+    [22, 0x80],
+  ] as const) {
+    const bytes = waiting.slice();
+    bytes[at] = byte;
+    expect(readPolicy(viewOf(bytes), 0, 24)).toBeUndefined();
+  }
+  const state = { ...FIRST, policy: { bytes: 0, ageMs: 0, consumerBytes: 5 } };
+  const bytesAt = (level: number): Uint8Array => {
+    const bytes = new Uint8Array(stateBytes(state));
+    writeState(viewOf(bytes), 0, { ...state, level });
+    return bytes;
+  };
+  expect(readState(viewOf(bytesAt(2)), 0, bytesAt(2).length)).toEqual({ ...state, level: 2 });
+  expect(readState(viewOf(bytesAt(1)), 0, bytesAt(1).length)).toBeUndefined();
 });
 
 it('level entry: golden bytes, and what is none', () => {
@@ -235,7 +267,7 @@ it('level entry: golden bytes, and what is none', () => {
 it('whether a payload is what its kind has', () => {
   const view = viewOf(FULL_BYTES);
   expect(isWellFormed(view, 0, KIND_STATE, FULL_BYTES.length)).toBe(true);
-  for (const kind of [KIND_STATE, KIND_TRIM, KIND_TIME, KIND_SEAL, KIND_LEVEL, KIND_POLICY, KIND_ACCESS])
+  for (const kind of [KIND_STATE, KIND_TRIM, KIND_TIME, KIND_SEAL, KIND_LEVEL, KIND_POLICY, KIND_POSITION, KIND_ACCESS])
     expect(isWellFormed(view, 0, kind, 3)).toBe(false);
   expect(isWellFormed(view, 0, KIND_NOOP, 3)).toBe(true);
 });

@@ -21,6 +21,7 @@ import { LOG_LEVEL } from '../../src/core/levels.ts';
 import { TIME_ENTRY_BYTES } from '../../src/core/limits.ts';
 import { type AccessChange, accessPayload, NO_ACCESS } from '../../src/format/access.ts';
 import { NO_MEMBERS } from '../../src/format/configuration.ts';
+import { NO_CONSUMERS } from '../../src/format/consumers.ts';
 import {
   type LogState,
   NO_POLICY,
@@ -179,6 +180,7 @@ describe('a log that describes itself', () => {
       generation: GENERATION,
       policy: NO_POLICY,
       access: NO_ACCESS,
+      consumers: NO_CONSUMERS,
       nodes: NO_MEMBERS,
     };
     expect(stateOf(leader.entries()[0]?.payload ?? new Uint8Array())).toEqual(state);

@@ -11,6 +11,7 @@ import { NO_TERM } from '../../src/core/ids.ts';
 import { MAX_TERM } from '../../src/core/limits.ts';
 import { NO_ACCESS } from '../../src/format/access.ts';
 import { NO_MEMBERS } from '../../src/format/configuration.ts';
+import { NO_CONSUMERS } from '../../src/format/consumers.ts';
 import {
   type LogState,
   NO_POLICY,
@@ -41,6 +42,7 @@ const STATE: LogState = {
   seal: NO_SEAL,
   policy: NO_POLICY,
   access: NO_ACCESS,
+  consumers: NO_CONSUMERS,
   nodes: NO_MEMBERS,
 };
 

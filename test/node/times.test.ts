@@ -7,6 +7,7 @@ import { LogError } from '../../src/core/errors.ts';
 import { NO_TERM } from '../../src/core/ids.ts';
 import { NO_ACCESS } from '../../src/format/access.ts';
 import { NO_MEMBERS } from '../../src/format/configuration.ts';
+import { NO_CONSUMERS } from '../../src/format/consumers.ts';
 import { type LogState, NO_POLICY, NO_SEAL, NO_TRIM, stateBytes, writeState, writeTime } from '../../src/format/controlEntries.ts';
 import { entryBytesAt } from '../../src/format/entry.ts';
 import type { HotReader } from '../../src/memory/hotReader.ts';
@@ -37,6 +38,7 @@ function stateEntry(timeMs: number): Uint8Array {
     generation,
     policy: NO_POLICY,
     access: NO_ACCESS,
+    consumers: NO_CONSUMERS,
     nodes: NO_MEMBERS,
   };
   return entry(KIND_STATE, stateBytes(state), (view, at) => writeState(view, at, state));

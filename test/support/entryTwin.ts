@@ -17,6 +17,7 @@ import {
   KIND_MASK,
   KIND_NOOP,
   KIND_POLICY,
+  KIND_POSITION,
   KIND_SEAL,
   KIND_STATE,
   KIND_TIME,
@@ -51,7 +52,18 @@ export interface Entry {
 }
 
 /** The control entries on which a node acts. */
-const ACTED_ON = [KIND_NOOP, KIND_CONFIGURATION, KIND_TRIM, KIND_TIME, KIND_SEAL, KIND_STATE, KIND_LEVEL, KIND_ACCESS, KIND_POLICY];
+const ACTED_ON = [
+  KIND_NOOP,
+  KIND_CONFIGURATION,
+  KIND_TRIM,
+  KIND_TIME,
+  KIND_SEAL,
+  KIND_STATE,
+  KIND_LEVEL,
+  KIND_POSITION,
+  KIND_ACCESS,
+  KIND_POLICY,
+];
 
 /** What a walk over entries found: the fields at RESULT_* of the WebAssembly's result, and the index points. */
 export interface Walk {

@@ -3,11 +3,13 @@
 import { ENTRY_OVERHEAD_BYTES, NO_OP_BYTES } from '../../assembly/layout.ts';
 import { NO_ACCESS } from '../../src/format/access.ts';
 import { NO_MEMBERS } from '../../src/format/configuration.ts';
+import { NO_CONSUMERS } from '../../src/format/consumers.ts';
 import { NO_POLICY, NO_SEAL, NO_TRIM, stateBytes } from '../../src/format/controlEntries.ts';
 
 /** The state entry at the head of a segment, while the log was never trimmed and has no policy. */
 export const STATE_ENTRY_BYTES =
-  ENTRY_OVERHEAD_BYTES + stateBytes({ trim: NO_TRIM, seal: NO_SEAL, policy: NO_POLICY, access: NO_ACCESS, nodes: NO_MEMBERS });
+  ENTRY_OVERHEAD_BYTES +
+  stateBytes({ trim: NO_TRIM, seal: NO_SEAL, policy: NO_POLICY, access: NO_ACCESS, consumers: NO_CONSUMERS, nodes: NO_MEMBERS });
 
 /** Where the first entry of a client stands in a new log: after its state entry and the no-op of its first term. */
 export const LOG_HEAD_BYTES = STATE_ENTRY_BYTES + NO_OP_BYTES;

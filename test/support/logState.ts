@@ -3,6 +3,7 @@
 import { NO_TERM } from '../../src/core/ids.ts';
 import { NO_ACCESS } from '../../src/format/access.ts';
 import { NO_MEMBERS } from '../../src/format/configuration.ts';
+import { NO_CONSUMERS } from '../../src/format/consumers.ts';
 import { type LogState, NO_POLICY, NO_SEAL, NO_TRIM } from '../../src/format/controlEntries.ts';
 
 export const NEW_STATE: LogState = {
@@ -15,5 +16,6 @@ export const NEW_STATE: LogState = {
   seal: NO_SEAL,
   policy: NO_POLICY,
   access: NO_ACCESS,
+  consumers: NO_CONSUMERS,
   nodes: NO_MEMBERS,
 };

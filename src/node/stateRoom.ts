@@ -1,0 +1,25 @@
+// How much there may be of what all nodes agree on: each segment begins with all of it, in a bounded part of the segment, so who adds to one table asks what the
+// others leave.
+
+import { stateCapacityBytes } from '../core/capacities.ts';
+import { MEMBERS_LEVEL } from '../core/levels.ts';
+import { MAX_ACCESS_BYTES, MAX_CONSUMERS_BYTES, NODES_STATE_BYTES, OTHER_STATE_BYTES } from '../core/limits.ts';
+import type { LogState } from '../format/controlEntries.ts';
+
+/** What of a state is large, and what says what else it may get. */
+export type StateTables = Pick<LogState, 'level' | 'access' | 'consumers'>;
+
+/** Bytes that all tables of a log's state may have together, with segments of `segmentBytes`: what comes to the state otherwise keeps its room. */
+function tablesCapacityBytes(segmentBytes: number, level: number): number {
+  return stateCapacityBytes(segmentBytes) - OTHER_STATE_BYTES - (level < MEMBERS_LEVEL ? 0 : NODES_STATE_BYTES);
+}
+
+/** Bytes that the tokens of such a log may have, beside its other tables as they are. */
+export function accessCapacityBytes(segmentBytes: number, { level, consumers }: StateTables): number {
+  return Math.min(MAX_ACCESS_BYTES, tablesCapacityBytes(segmentBytes, level) - consumers.length);
+}
+
+/** Bytes that the table of named consumers may have, beside the other tables as they are. */
+export function consumersCapacityBytes(segmentBytes: number, { level, access }: StateTables): number {
+  return Math.min(MAX_CONSUMERS_BYTES, tablesCapacityBytes(segmentBytes, level) - access.length);
+}
