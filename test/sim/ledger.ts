@@ -3,10 +3,12 @@
 
 import { ENTRY_HEADER_BYTES, KIND_TRIM } from '../../assembly/layout.ts';
 import { viewOf } from '../../src/core/bytes.ts';
+import { leastPosition } from '../../src/format/consumers.ts';
 import { logTimeIn, readTrim, type TrimEntry } from '../../src/format/controlEntries.ts';
 import { kindOf, kindSizeAt, payloadBytesOf } from '../../src/format/entry.ts';
 import { type LogEntry, OWN_ENTRY } from '../../src/history/types.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
+import { ConsumerModel } from './consumers.ts';
 import { walkEntries } from './payloads.ts';
 import { RetentionModel } from './retentionModel.ts';
 import { TokenModel } from './tokens.ts';
@@ -83,6 +85,7 @@ export class Ledger {
   readonly #times: { readonly end: number; readonly timeMs: number }[] = [];
   readonly retention = new RetentionModel();
   readonly tokens = new TokenModel();
+  readonly consumers = new ConsumerModel();
 
   /** The log begins at `start` on all nodes; what was there before is nobody's any more. */
   constructor(start: number) {
@@ -217,11 +220,12 @@ export class Ledger {
       if (timeMs > 0) this.#times.push({ end, timeMs });
       this.retention.take(view, offset - from, kindSize, offset);
       this.tokens.take(view, offset - from, kindSize, offset);
+      this.consumers.take(view, offset - from, kindSize, offset);
       if (kindOf(kindSize) !== KIND_TRIM) return;
       const trim = readTrim(view, offset - from + ENTRY_HEADER_BYTES, payloadBytesOf(kindSize));
       promise(trim !== undefined && trim.start <= offset, 'trims', () => `the trim at ${offset} is none that a leader orders`);
       this.#checkTrim(trim, offset);
-      this.retention.trimmed(trim.start, this.#batchEndAfter(trim.start), offset, this.#trimStart);
+      this.retention.trimmed(trim.start, this.#batchEndAfter(trim.start), offset, this.#trimStart, leastPosition(this.consumers.table));
       this.#trimStart = Math.max(this.#trimStart, trim.start);
     });
   }

@@ -40,12 +40,15 @@ export class RetentionModel {
     this.#heads.push({ base: offset, timeMs: state.timeMs });
   }
 
-  /** A trim to `start`, after which the next batch ends at `nextEnd`, is committed at `at`; the log began at `before`. */
-  trimmed(start: number, nextEnd: number, at: number, before: number): void {
+  /**
+   * A trim to `start`, after which the next batch ends at `nextEnd`, is committed at `at`; the log began at `before`; `least` is the least position of a named
+   * consumer.
+   */
+  trimmed(start: number, nextEnd: number, at: number, before: number, least: number | undefined): void {
     if (start <= before || this.#asked.some((to) => to >= start && to < nextEnd)) return;
     const i = this.#heads.findIndex(({ base }) => base === start);
     const head = this.#heads[i];
-    const { bytes, ageMs } = this.#policy;
+    const { bytes, ageMs, consumerBytes } = this.#policy;
     const found = `the trim at ${at} to ${start}, which nobody asked for,`;
     promise(head !== undefined, 'trims', () => `${found} is not to where a segment begins`);
     const kept = at - Math.max(before, this.#heads[i - 1]?.base ?? 0);
@@ -54,5 +57,7 @@ export class RetentionModel {
     const why = (): string =>
       `${found} takes what is to be kept: a segment less leaves ${kept} bytes of ${bytes}, and it begins at ${head.timeMs}, ${this.#timeMs - head.timeMs} ms of ${ageMs} ago`;
     promise(isTooMuch || isTooOld, 'trims', why);
+    const mayTake = consumerBytes === undefined || least === undefined || start <= Math.max(least, at - consumerBytes);
+    promise(mayTake, 'consumers', () => `${found} takes what a consumer at ${least} lacks, which is among the last ${consumerBytes} bytes`);
   }
 }

@@ -141,6 +141,7 @@ async function runWorld(world: World): Promise<Partial<WellEnd>> {
     for (const client of clients) client.stop();
     for (const client of clients) client.disconnect('the simulation ended');
     world.tokens.check(false);
+    world.consumers.check();
     checkHistoryAtEnd(world);
     return {};
   }
@@ -169,6 +170,7 @@ async function runWorld(world: World): Promise<Partial<WellEnd>> {
   for (const client of clients) client.disconnect('the simulation ended');
   await runUntil(world, AGREED_ELECTIONS * profile.electionTimeoutMs * profile.clockSpread, () => world.tokens.isAgreed);
   world.tokens.check(true);
+  world.consumers.check();
   checkAtEnd(world);
   await endUploads(world, (ms) => runFor(world, ms));
   checkHistoryAtEnd(world);

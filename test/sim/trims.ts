@@ -104,7 +104,9 @@ export class Trims {
     const random = this.#random;
     const bytes = random.oneIn(2) ? 0 : 1 + random.below(3 * SEGMENT_BYTES);
     const ageMs = random.oneIn(3) ? 0 : 1 + random.below(10 * this.#world.profile.electionTimeoutMs);
-    return random.oneIn(4) ? { bytes } : { bytes, ageMs };
+    const drawn = random.oneIn(4) ? { bytes } : { bytes, ageMs };
+    if (!this.#world.consumers.isOn) return drawn;
+    return { ...drawn, consumerBytes: random.oneIn(4) ? 0 : 1 + random.below(3 * SEGMENT_BYTES) };
   }
 
   /**
@@ -135,7 +137,7 @@ export class Trims {
       leader.kill(false);
       await run(limitMs, () => this.#world.leader !== undefined);
     }
-    this.#setPolicy({ bytes: LAST_BYTES, ageMs: 0 });
+    this.#setPolicy({ bytes: LAST_BYTES, ageMs: 0, ...(this.#world.consumers.isOn ? { consumerBytes: 0 } : {}) });
     const isKept = (): boolean => checker.ledger.end - checker.ledger.trimStart <= LAST_BYTES;
     const kept = await run(limitMs, isKept);
     promise(

@@ -20,6 +20,8 @@ export type Invariant =
   | 'trims'
   /** A node has those tokens in force that the log has at a place that is committed, never at an earlier one than before; what was revoked stays so. */
   | 'tokens'
+  /** A position that was confirmed to a consumer never falls, whoever has lost its name commits nothing more, and all nodes fold the same. */
+  | 'consumers'
   /** What the log says of a segment is what was committed there. */
   | 'seals'
   /** A segment that is damaged on one disk, and whole on another, is healed; only damaged ones are replaced, and only by what is committed there. */

@@ -11,6 +11,7 @@ import { Random } from '../assembly/random.ts';
 import { Checker } from './checker.ts';
 import { Client } from './client.ts';
 import { Clocks } from './clocks.ts';
+import { Consumers } from './consumers.ts';
 import { DamagesOfWorld, profileFor } from './damages.ts';
 import { drawFounding, Operator } from './founding.ts';
 import { FullDisks } from './fullDisks.ts';
@@ -63,6 +64,7 @@ export class World {
   readonly refusals: Refusals;
   readonly trims: Trims;
   readonly tokens: Tokens;
+  readonly consumers: Consumers;
   readonly seals: SealCheck;
   readonly damages: DamagesOfWorld;
   readonly openDamages: OpenDamagesOfWorld;
@@ -108,6 +110,7 @@ export class World {
     this.refusals = new Refusals(this);
     this.trims = new Trims(this);
     this.tokens = new Tokens(this);
+    this.consumers = new Consumers(this);
     this.seals = new SealCheck(this);
     this.damages = new DamagesOfWorld(this);
     this.openDamages = new OpenDamagesOfWorld(this);
@@ -139,6 +142,7 @@ export class World {
     this.refusals.start();
     this.trims.start();
     this.tokens.start();
+    this.consumers.start();
     this.damages.start();
     this.fullDisks.start();
     this.nodeChanges.start();
