@@ -23,6 +23,7 @@ export { LogClient } from './client.ts';
 export type { Codec, CodecName, TypedEntry, TypedLog, TypedReading } from './codec.ts';
 export { typedLog } from './codec.ts';
 export { Consumer } from './consumers/consumer.ts';
+export type { NamedConsumer } from './consumers/nodeStore.ts';
 export type { PositionLease, PositionStore } from './consumers/store.ts';
 export type { AppendLoad, ClientEvent, ClientStats, Counters, NodeSeen, OnEvent } from './events.ts';
 export type { LogLevel, NodeLevel } from './levels.ts';
@@ -40,6 +41,7 @@ export type {
   CloseOptions,
   ConnectOptions,
   ConsumerOptions,
+  ConsumersOptions,
   CreateTokenOptions,
   EndOptions,
   FinalizeOptions,
@@ -53,6 +55,7 @@ export type {
   Reads,
   Receipt,
   ReconnectOptions,
+  ResetConsumerOptions,
   RetentionOptions,
   SetRetentionOptions,
   SubscribeOptions,

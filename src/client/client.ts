@@ -32,7 +32,8 @@ import {
 } from './checks.ts';
 import { ClosePatience, closedError, closeErrors } from './closing.ts';
 import { isBoundary, placeNow } from './consumers/beginning.ts';
-import { type Consumer, takeName } from './consumers/consumer.ts';
+import { type Consumer, checkName, takeName } from './consumers/consumer.ts';
+import { type ConsumerAsk, changeConsumer, listConsumers, type NamedConsumer, nodeStore } from './consumers/nodeStore.ts';
 import { type ClientStats, Watch } from './events.ts';
 import { askLevel, type LogLevel } from './levels.ts';
 import { checkId, checkMemberOptions, type LogMembers, type MembersChange, MemberWork } from './members.ts';
@@ -44,12 +45,14 @@ import type { Platform, Tracing } from './nodes/transport.ts';
 import {
   APPEND_OPTIONS,
   CLOSE_OPTIONS,
+  CONSUMERS_OPTIONS,
   checkOptions,
   END_OPTIONS,
   FINALIZE_OPTIONS,
   LEVEL_OPTIONS,
   READ_OPTIONS,
   READABLE_OPTIONS,
+  RESET_CONSUMER_OPTIONS,
   SUBSCRIBE_OPTIONS,
   TRANSFER_OPTIONS,
   TRIM_OPTIONS,
@@ -62,6 +65,7 @@ import type {
   CloseOptions,
   ConnectOptions,
   ConsumerOptions,
+  ConsumersOptions,
   CreateTokenOptions,
   EndOptions,
   FinalizeOptions,
@@ -71,6 +75,7 @@ import type {
   ReadableOptions,
   ReadOptions,
   Receipt,
+  ResetConsumerOptions,
   RetentionOptions,
   SetRetentionOptions,
   Settings,
@@ -395,7 +400,8 @@ export class LogClient {
 
   /**
    * Takes the name of a {@link Consumer}, and resolves when nobody else has it: entries from where the one before it left off. Rejects with TypeError or RangeError
-   * for options that cannot be meant; OTHER_CLUSTER or GENERATION_CHANGED when its position is of another log; or with the store's error.
+   * for options that cannot be meant; OTHER_CLUSTER or GENERATION_CHANGED when its position is of another log; or with the store's error. Without a store the log's
+   * nodes keep the position: then also like {@link retention}, and UNSUPPORTED for a log of a level that has no consumers, TOO_MANY_CONSUMERS.
    */
   consumer(options: ConsumerOptions): Promise<Consumer> {
     return takeName(
@@ -409,9 +415,51 @@ export class LogClient {
         offsetOf: (bookmark) => placeIn(this.#connections.log, 'the position that is kept', bookmark),
         placeNow: (beginning) => placeNow(this.#readNodes, this.#beginningOf(beginning)),
         isBoundary: (offset) => isBoundary(this.read({ from: offset, limit: 1 })),
+        store: nodeStore(this.#consumerAsk(this.#settings.timeoutMs)),
       },
       options,
     );
+  }
+
+  /** All consumers whose positions the log's nodes keep, as the leader has them committed, by name. Rejects like {@link retention}. */
+  async consumers(options: ConsumersOptions = {}): Promise<readonly NamedConsumer[]> {
+    return listConsumers(this.#askOfConsumers('consumers', options, CONSUMERS_OPTIONS));
+  }
+
+  /**
+   * Lets a consumer go on at `to`, or, without that, begin as if nobody had had its name; whoever has the name now can commit no more. Resolves when that is
+   * committed. Rejects like {@link retention}, OFFSET_BEYOND_END; OTHER_CLUSTER or GENERATION_CHANGED for a bookmark of another log.
+   */
+  async resetConsumer(name: string, options: ResetConsumerOptions = {}): Promise<void> {
+    checkName(name);
+    const ask = this.#askOfConsumers('resetConsumer', options, RESET_CONSUMER_OPTIONS);
+    const position = options.to === undefined ? undefined : placeIn(this.#connections.log, 'to', options.to);
+    await changeConsumer(ask, `the reset of consumer ${JSON.stringify(name)}`, { what: 'reset', name, position });
+  }
+
+  /** Forgets a consumer; whoever has its name can commit no more. Resolves when that is committed, to whether it was there. Rejects like {@link retention}. */
+  async removeConsumer(name: string, options: ConsumersOptions = {}): Promise<boolean> {
+    checkName(name);
+    const ask = this.#askOfConsumers('removeConsumer', options, CONSUMERS_OPTIONS);
+    return (await changeConsumer(ask, `the removal of consumer ${JSON.stringify(name)}`, { what: 'remove', name })).hasChanged;
+  }
+
+  #askOfConsumers(what: string, options: ConsumersOptions, known: readonly string[]): ConsumerAsk {
+    checkOptions(what, options, known);
+    const timeoutMs = checkInteger('timeoutMs', options.timeoutMs ?? this.#settings.timeoutMs, 1, MAX_TIMER_MS);
+    if (this.#over !== undefined) throw this.#over;
+    return this.#consumerAsk(timeoutMs);
+  }
+
+  #consumerAsk(timeoutMs: number): ConsumerAsk {
+    const connections = this.#connections;
+    return {
+      ...this.#askPorts,
+      timeoutMs,
+      get log() {
+        return connections.log;
+      },
+    };
   }
 
   /** @internal The bytes of the log, without end, for a copy of it. */

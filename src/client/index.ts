@@ -27,6 +27,7 @@ export type { Codec, CodecName, TypedEntry, TypedLog, TypedReading } from './cod
 export { typedLog } from './codec.ts';
 export { Consumer } from './consumers/consumer.ts';
 export { type FileStore, fileStore, type StoredPosition } from './consumers/fileStore.node.ts';
+export type { NamedConsumer } from './consumers/nodeStore.ts';
 export type { PositionLease, PositionStore } from './consumers/store.ts';
 export type { AppendLoad, ClientEvent, ClientStats, Counters, NodeSeen, OnEvent } from './events.ts';
 export type { LogLevel, NodeLevel } from './levels.ts';
@@ -44,6 +45,7 @@ export type {
   CloseOptions,
   ConnectOptions,
   ConsumerOptions,
+  ConsumersOptions,
   CreateTokenOptions,
   EndOptions,
   FinalizeOptions,
@@ -57,6 +59,7 @@ export type {
   Reads,
   Receipt,
   ReconnectOptions,
+  ResetConsumerOptions,
   RetentionOptions,
   SetRetentionOptions,
   SubscribeOptions,

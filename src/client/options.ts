@@ -218,8 +218,18 @@ export type ReadableOptions =
 export interface ConsumerOptions extends Omit<SubscribeOptions, 'atLeast'> {
   /** Who it is, among all that share the store: 1 to 64 bytes of UTF-8. */
   readonly name: string;
-  /** Where its position is kept: on Node `fileStore(directory)`, or any object of the kind. */
-  readonly store: PositionStore;
+  /** Where its position is kept: on Node `fileStore(directory)`, or any object of the kind. Default: in the log itself, by its nodes. */
+  readonly store?: PositionStore | undefined;
+}
+
+export interface ConsumersOptions {
+  /** Longest time for the answer, in milliseconds. Default: `reconnect.timeoutMs`. */
+  readonly timeoutMs?: number | undefined;
+}
+
+export interface ResetConsumerOptions extends ConsumersOptions {
+  /** Where it goes on: an offset, at most the commit offset, or a bookmark. Default: where its options say. */
+  readonly to?: number | BookmarkText | undefined;
 }
 
 /** What a subscription does when what it is to give next is trimmed. */
@@ -248,6 +258,8 @@ export interface SetRetentionOptions extends RetentionOptions {
   readonly bytes?: number | null | undefined;
   /** Keep what is not older, by the log's time, in milliseconds, 1000 or more; null: no bound. */
   readonly ageMs?: number | null | undefined;
+  /** Keep what a named consumer has not committed as long as it is among so many last bytes of the log, 1 or more; null: wait for nobody. */
+  readonly consumerBytes?: number | null | undefined;
 }
 
 export interface TokenOptions {

@@ -13,6 +13,8 @@ export interface LogRetention {
   readonly bytes: number | null;
   /** What is older by the log's time goes, in milliseconds; null: no bound. */
   readonly ageMs: number | null;
+  /** What named consumers have not committed is kept as long as it is among so many last bytes; null: nobody is waited for. */
+  readonly consumerBytes: number | null;
   /** First offset kept, and where the log is committed to. */
   readonly start: number;
   readonly end: number;
@@ -31,12 +33,21 @@ const orNull = (value: number): number | null => (value === 0 ? null : value);
 
 /** Rejects with what the leader says, UNREACHABLE, NOT_LEADER, TIMEOUT, CLOSED. */
 export async function askRetention(ports: AskLeaderPorts, { change, timeoutMs }: RetentionQuestion): Promise<LogRetention> {
-  const { bytes, ageMs, start, commit, oldestMs, timeMs } = await askLeader(ports, {
+  const {
+    bytes,
+    ageMs,
+    consumerBytes = 0,
+    start,
+    commit,
+    oldestMs,
+    timeMs,
+  } = await askLeader(ports, {
     what: 'the retention',
     timeoutMs,
     ask: (connection) => connection.retention(change),
   });
-  return { bytes: orNull(bytes), ageMs: orNull(ageMs), start, end: commit, oldestMs: orNull(oldestMs), timeMs: orNull(timeMs) };
+  const kept = { bytes: orNull(bytes), ageMs: orNull(ageMs), consumerBytes: orNull(consumerBytes) };
+  return { ...kept, start, end: commit, oldestMs: orNull(oldestMs), timeMs: orNull(timeMs) };
 }
 
 /** What `retention` is given, checked. */
@@ -48,8 +59,9 @@ export function retentionQuestion(options: RetentionOptions, defaultMs: number):
 /** What `setRetention` is given, checked. */
 export function setRetentionQuestion(options: SetRetentionOptions, defaultMs: number): RetentionQuestion {
   checkOptions('setRetention', options, SET_RETENTION_OPTIONS);
-  const { bytes, ageMs } = options;
-  if (bytes === undefined && ageMs === undefined) throw new TypeError('setRetention takes bytes, ageMs or both; null is no bound');
+  const { bytes, ageMs, consumerBytes } = options;
+  if (bytes === undefined && ageMs === undefined && consumerBytes === undefined)
+    throw new TypeError('setRetention takes bytes, ageMs, consumerBytes or several of them; null is no bound');
   return {
     change: {
       ...(bytes === undefined
@@ -58,6 +70,9 @@ export function setRetentionQuestion(options: SetRetentionOptions, defaultMs: nu
       ...(ageMs === undefined
         ? {}
         : { ageMs: ageMs === null ? 0 : checkInteger('ageMs', ageMs, MIN_RETENTION_AGE_MS, Number.MAX_SAFE_INTEGER) }),
+      ...(consumerBytes === undefined
+        ? {}
+        : { consumerBytes: consumerBytes === null ? 0 : checkInteger('consumerBytes', consumerBytes, 1, Number.MAX_SAFE_INTEGER) }),
     },
     timeoutMs: checkInteger('timeoutMs', options.timeoutMs ?? defaultMs, 1, MAX_TIMER_MS),
   };

@@ -57,6 +57,8 @@ export interface Config {
   /** Room on the disk below which it is low, and critical: resolved, never 0. */
   readonly diskLowBytes: number;
   readonly diskCriticalBytes: number;
+  /** Named consumers that the log takes. */
+  readonly maxConsumers: number;
   /** Days of a tour through all sealed segments; 0: there is none. */
   readonly scrubDays: number;
   /** Bytes a second that such a tour reads at most. */
@@ -179,6 +181,7 @@ export function configure(given: { readonly [name in OptionName]?: unknown }, gi
     trustClock: choice('trustClock') === 'on',
     sealBytesPerSecond: number('sealBytesPerSecond'),
     ...diskLevels(segmentBytes, number('diskLowBytes'), number('diskCriticalBytes'), giving),
+    maxConsumers: number('maxConsumers'),
     scrubDays: number('scrubDays'),
     scrubRate: number('scrubRate'),
     retentionBytes: number('retentionBytes'),

@@ -38,6 +38,8 @@ export const ERRORS = {
   UNAUTHENTICATED: { number: 21, retryable: false, outcome: 'failed' },
   FORBIDDEN: { number: 22, retryable: false, outcome: 'failed' },
   QUOTA_EXCEEDED: { number: 23, retryable: true, outcome: 'failed' },
+  GENERATION_CHANGED: { number: 25, retryable: false, outcome: 'failed' },
+  FENCED: { number: 28, retryable: false, outcome: 'unknown' },
   DISK_FULL: { number: 29, retryable: true, outcome: 'failed' },
   READ_ONLY: { number: 31, retryable: false, outcome: 'failed' },
   TOO_MANY_TOKENS: { number: 32, retryable: false, outcome: 'failed' },
@@ -50,14 +52,13 @@ export const ERRORS = {
   UNKNOWN_MEMBER: { number: 40, retryable: false, outcome: 'failed' },
   ALREADY_MEMBER: { number: 41, retryable: false, outcome: 'failed' },
   MEMBER_REMOVED: { number: 42, retryable: false, outcome: 'failed' },
+  TOO_MANY_CONSUMERS: { number: 43, retryable: false, outcome: 'failed' },
   // Raised by the client itself.
   CONNECTION_LOST: { number: 0, retryable: true, outcome: 'unknown' },
   UNREACHABLE: { number: 0, retryable: true, outcome: 'failed' },
   ABORTED: { number: 0, retryable: false, outcome: 'failed' },
   CLOSED: { number: 0, retryable: false, outcome: 'failed' },
   OTHER_CLUSTER: { number: 0, retryable: false, outcome: 'failed' },
-  GENERATION_CHANGED: { number: 0, retryable: false, outcome: 'failed' },
-  FENCED: { number: 0, retryable: false, outcome: 'unknown' },
   TIMEOUT: { number: 0, retryable: true, outcome: 'unknown' },
   QUEUE_FULL: { number: 0, retryable: true, outcome: 'failed' },
   PROTOCOL: { number: 0, retryable: false, outcome: 'unknown' },
@@ -77,10 +78,8 @@ export type ErrorCode = keyof typeof ERRORS;
 /** Numbers on the wire of errors that later versions bring (docs/PROTOCOL.md): no other error gets one of them. */
 export const RESERVED_ERRORS = {
   OTHER_CLUSTER: 24,
-  OTHER_GENERATION: 25,
   SEQUENCE_GAP: 26,
   UNKNOWN_SESSION: 27,
-  FENCED: 28,
   TOO_OLD_FOR_LOG: 30,
 } as const;
 

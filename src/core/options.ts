@@ -221,6 +221,15 @@ export const OPTIONS = {
     max: MAX_DISK_BYTES,
     sentence: `with less room for the log on its disk, appends are refused; 0: ${DISK_CRITICAL_SEGMENTS} segments and ${DISK_CRITICAL_BYTES / MIB} MiB`,
   },
+  maxConsumers: {
+    kind: 'number',
+    unit: '',
+    default: 4096,
+    min: 0,
+    max: 12_000,
+    sentence:
+      'named consumers whose positions the log keeps, at most, where a quarter of a segment has room for them; the one that leads decides',
+  },
   scrubDays: {
     kind: 'number',
     unit: 'days',

@@ -6,6 +6,7 @@ import type { ClusterNodeStatus, NodeStatus } from '../node/status.ts';
 import type { NodeHistory } from '../server/http.ts';
 import { Actions } from './actions.ts';
 import { Charts } from './charts.ts';
+import { consumersOf, showConsumers } from './consumers.ts';
 import { byId, element, row, say } from './dom.ts';
 import { Entries } from './entries.ts';
 import { healthOf } from './health.ts';
@@ -166,7 +167,10 @@ async function look(): Promise<void> {
   showNodes(own, [own, ...others]);
   actions.show(own, scopes);
   showHistory();
-  showLog(own, await kept(own));
+  const isServed = own.mirror === null && own.node.leader !== null;
+  const [retention, consumers] = await Promise.all([kept(own), isServed ? consumersOf(connected, PATIENCE_MS) : undefined]);
+  showLog(own, retention);
+  showConsumers(consumers);
 }
 
 /** How much is kept, as far as it is told to this page. */

@@ -43,6 +43,8 @@ export interface NodeOptions {
   readonly diskLowBytes?: Size | undefined;
   /** With less room for the log on its disk, appends are refused with DISK_FULL until there is some again. Default 0: 2 segments and 64 MiB. */
   readonly diskCriticalBytes?: Size | undefined;
+  /** Named consumers whose positions the log keeps, at most, 0 to 12,000, where a quarter of a segment has room for them. Default 4,096. */
+  readonly maxConsumers?: number | undefined;
   /** In so many days the node reads all of its sealed segments once, to find what its disk has lost, 0 to 3650; 0: never. Default 7. */
   readonly scrubDays?: number | undefined;
   /** Bytes a second that it reads for that at most, 64 KiB to 1 GiB. Default 8 MiB. */

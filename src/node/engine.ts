@@ -22,6 +22,7 @@ import { Appends } from './appends.ts';
 import type { Appender, Caller } from './caller.ts';
 import { ClusterStatus } from './clusterStatus.ts';
 import { CommitWatch } from './commitWatch.ts';
+import { Consumers } from './consumers.ts';
 import { Damages } from './damages.ts';
 import { DiskRoom } from './diskRoom.ts';
 import type { Door, Greeted } from './door.ts';
@@ -72,6 +73,8 @@ export class Engine {
   readonly levels: Levels;
   /** The tokens. */
   readonly access: Access;
+  /** Named consumers, whose positions the log keeps. */
+  readonly consumers: Consumers;
   readonly handover: Handover;
   readonly members: Members;
   readonly tokenRequests: TokenRequests;
@@ -179,6 +182,7 @@ export class Engine {
     });
     this.levels = new Levels({ ...shared, cluster: this.cluster, config });
     this.access = new Access({ ...shared, awaitCommit: () => this.#commitWatch.need() });
+    this.consumers = new Consumers({ ...shared, config });
     this.handover = new Handover({ ...shared, cluster: this.cluster, raft: () => this.#raft });
     this.members = new Members({ ...shared, cluster: this.cluster, nodes: () => this.cluster.nodes(this.url), raft: () => this.#raft });
     this.tokenRequests = new TokenRequests({
@@ -357,8 +361,8 @@ export class Engine {
     const { stateEntryBytes, level } = this.#tail.fold;
     const { segmentBytes, callOf } = this.config;
     if (level === 0 || stateEntryBytes <= stateCapacityBytes(this.memory.map.shape.segmentBytes)) return;
-    const sentence = `the state of this log, which each segment begins with, has ${stateEntryBytes} bytes, mostly of tokens: more than a quarter of a segment with ${callOf('segmentBytes')} ${segmentBytes}`;
-    throw new LogError('USAGE', `${sentence}; nothing was changed: start it as before, or revoke tokens first`);
+    const sentence = `the state of this log, which each segment begins with, has ${stateEntryBytes} bytes, mostly of tokens and consumers: more than a quarter of a segment with ${callOf('segmentBytes')} ${segmentBytes}`;
+    throw new LogError('USAGE', `${sentence}; nothing was changed: start it as before, or revoke tokens and remove consumers first`);
   }
 
   #startRaft(): RaftPort {
@@ -580,6 +584,7 @@ export class Engine {
     this.levels.stop();
     this.members.stop();
     this.access.stop();
+    this.consumers.stop();
     this.tokenRequests.stop();
     for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE, SIGNAL.COMMIT, SIGNAL.ROLE, SIGNAL.ORDERED]) this.memory.raise(signal);
     this.#progressed();

@@ -1,13 +1,15 @@
 // Entries of the log's own that the leader's main thread orders: they pass the gate as appends do, but not their queue. What is on the disk is
 // not asked for: trims make room.
 
-import { KIND_ACCESS, KIND_LEVEL, KIND_POLICY, KIND_SEAL, KIND_TRIM } from '../../assembly/layout.ts';
+import { KIND_ACCESS, KIND_LEVEL, KIND_POLICY, KIND_POSITION, KIND_SEAL, KIND_TRIM } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
-import { MEMBERS_LEVEL } from '../core/levels.ts';
-import { LAST_OFFSET_RESERVE_BYTES, MAX_ACCESS_BYTES, MAX_LOG_OFFSET, NODES_STATE_BYTES, OTHER_STATE_BYTES } from '../core/limits.ts';
+import { CONSUMERS_LEVEL } from '../core/levels.ts';
+import { LAST_OFFSET_RESERVE_BYTES, MAX_LOG_OFFSET } from '../core/limits.ts';
 import { type AccessChange, accessBytesAfter, accessPayload, tokenIn, tokensIn, wasRequested } from '../format/access.ts';
+import { type ConsumerChange, consumersPayload, leastPosition } from '../format/consumers.ts';
 import {
+  isOfLevel,
   isSamePolicy,
   levelPayload,
   newGeneration,
@@ -22,6 +24,8 @@ import type { Gate } from '../memory/gate.ts';
 import { SIGNAL, WORD } from '../memory/map.ts';
 import type { Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
+import { planPositions, type Verdict } from './positionEntries.ts';
+import { accessCapacityBytes, consumersCapacityBytes } from './stateRoom.ts';
 
 export interface OwnEntryPorts {
   readonly memory: TailMemory;
@@ -53,6 +57,18 @@ export interface OrderedAccess {
   readonly end: number;
 }
 
+/** What a position entry, or none where there was nothing to say, makes of requests about consumers. */
+export interface OrderedPositions {
+  /** The leader's. */
+  readonly term: number;
+  /** What was ordered, or said before, is in force when this is committed. */
+  readonly end: number;
+  /** Of each request, in their order. */
+  readonly verdicts: readonly Verdict[];
+  /** The table as it is then, a copy. */
+  readonly table: Uint8Array;
+}
+
 export class OwnEntries {
   readonly #ports: OwnEntryPorts;
 
@@ -73,6 +89,8 @@ export class OwnEntries {
       if (tail.fold.level === 0) throw new LogError('UNSUPPORTED', 'this log is of level 0, and has no trims: raise its level first');
       if (tail.fold.trim.start >= trim.start) return term;
       if (policy !== undefined && !isSamePolicy(policy, tail.fold.policy)) return 'unwanted';
+      // Somebody who has not read that far may have been begun anew since it was looked.
+      if (policy !== undefined && trim.start > consumersKeep(policy, tail.fold.consumers, memory.commitBound)) return 'unwanted';
       const status = this.#order(KIND_TRIM, trimPayload(trim), term);
       return status === 'ordered' ? term : undefined;
     } finally {
@@ -90,9 +108,10 @@ export class OwnEntries {
     try {
       const term = memory.word(WORD.OPEN_TERM);
       const { policy: before, policyEnd, level, timeMs } = tail.fold;
-      const policy = { ...before, ...change };
+      const policy = withoutZero({ ...before, ...change });
       if (isSamePolicy(policy, before)) return { policy, term, end: policyEnd, timeMs };
       if (level === 0) throw new LogError('UNSUPPORTED', 'this log is of level 0, and has no retention: raise its level first');
+      if (!isOfLevel(policy, level)) this.#refuseConsumers();
       const status = this.#order(KIND_POLICY, policyPayload(policy), term);
       return status === 'ordered' ? { policy, term, end: tail.end, timeMs: tail.fold.timeMs } : undefined;
     } finally {
@@ -136,11 +155,47 @@ export class OwnEntries {
   #refuseMore(change: AccessChange): void {
     if (change.what === 'remove') return;
     const { access } = this.#ports.tail.fold;
-    const most = accessCapacityBytes(this.#ports.memory.map.shape.segmentBytes, this.#ports.tail.fold.level);
+    const most = accessCapacityBytes(this.#ports.memory.map.shape.segmentBytes, this.#ports.tail.fold);
     if (accessBytesAfter(access, change) <= most) return;
     const count = tokensIn(access).size;
     const sentence = `the log has ${count} tokens, and its state has no room for another one: all of them have at most ${most} bytes; revoke some that nobody uses`;
     throw new LogError('TOO_MANY_TOKENS', sentence, { count, most });
+  }
+
+  /**
+   * Orders what it can of requests about consumers, of which there may be `mostConsumers`, by one entry; none for those that change nothing. Undefined and
+   * errors as {@link trim}.
+   */
+  positions(requests: readonly ConsumerChange[], mostConsumers: number): OrderedPositions | undefined {
+    const { memory, tail, gate } = this.#ports;
+    if (!gate.enter()) return undefined;
+    try {
+      const term = memory.word(WORD.OPEN_TERM);
+      const { fold } = tail;
+      this.#refuseConsumers();
+      const { verdicts, changes } = planPositions(requests, {
+        table: fold.consumers,
+        placeOf: (fence) => fold.named.placeOf(fence),
+        count: fold.named.count,
+        mostBytes: consumersCapacityBytes(memory.map.shape.segmentBytes, fold),
+        mostConsumers,
+        commit: memory.commit,
+        tail: memory.tail,
+      });
+      for (const change of changes)
+        assert(change.what !== 'commit' || change.position <= memory.commit, 'what a consumer commits is committed in the log');
+      if (changes.length > 0 && this.#order(KIND_POSITION, consumersPayload(changes), term) !== 'ordered') return undefined;
+      return { term, end: fold.named.end, verdicts, table: fold.consumers.slice() };
+    } finally {
+      gate.leave();
+    }
+  }
+
+  #refuseConsumers(): void {
+    const { level } = this.#ports.tail.fold;
+    if (level >= CONSUMERS_LEVEL) return;
+    const sentence = `this log is of level ${level}, and keeps no positions of consumers before level ${CONSUMERS_LEVEL}: raise it (loglog upgrade finalize), or give the consumer a store, such as fileStore('positions')`;
+    throw new LogError('UNSUPPORTED', sentence);
   }
 
   /**
@@ -209,11 +264,16 @@ export class OwnEntries {
   }
 }
 
+/** A policy as it is written: it waits for nobody where that is 0. */
+function withoutZero({ bytes, ageMs, consumerBytes = 0 }: Policy): Policy {
+  return consumerBytes === 0 ? { bytes, ageMs } : { bytes, ageMs, consumerBytes };
+}
+
+/** The log may begin there at most, as far as named consumers go: they are waited for up to a bound. `commitBound` is where the log is committed to. */
+export function consumersKeep({ consumerBytes }: Policy, consumers: Uint8Array, commitBound: number): number {
+  const least = consumerBytes === undefined ? undefined : leastPosition(consumers);
+  return least === undefined ? Number.POSITIVE_INFINITY : Math.max(least, commitBound - (consumerBytes ?? 0));
+}
+
 const isSameBytes = (left: Uint8Array, right: Uint8Array): boolean =>
   left.length === right.length && left.every((byte, at) => byte === right[at]);
-
-/** Bytes that the tokens of a log of `level` with such segments may have: its state has a quarter of a segment at most. */
-export function accessCapacityBytes(segmentBytes: number, level: number): number {
-  const nodesBytes = level < MEMBERS_LEVEL ? 0 : NODES_STATE_BYTES;
-  return Math.min(MAX_ACCESS_BYTES, Math.floor(segmentBytes / 4) - OTHER_STATE_BYTES - nodesBytes);
-}

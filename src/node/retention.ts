@@ -2,6 +2,7 @@
 // entry of the log: so all nodes keep the same, whatever their clocks and disks.
 //
 //   bytes  the log begins at the first segment from which on it has at most so many; where none has, at the last
+//   consumers  nothing goes that one of them has not committed, as long as that is among so many last bytes
 //   age    one segment before the last before which all is older, by the log's time at its end: see #firstYoung; whatever this node's clock says
 //
 // The last segment stays whole. What a policy lets go is ordered after the policy: where that is cut off, so is the trim.
@@ -14,7 +15,7 @@ import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { EngineConfig, EngineLog } from './engineOptions.ts';
 import type { Loop, Timer } from './loop.ts';
-import type { OrderedPolicy, OwnEntries } from './ownEntries.ts';
+import { consumersKeep, type OrderedPolicy, type OwnEntries } from './ownEntries.ts';
 import type { Segments } from './segments.ts';
 import type { Times } from './times.ts';
 import type { Trims } from './trims.ts';
@@ -33,7 +34,7 @@ export interface Kept {
 export interface RetentionPorts {
   readonly memory: TailMemory;
   readonly loop: Pick<Loop, 'after' | 'nowMs' | 'wallMs'>;
-  readonly fold: Pick<LogFold, 'timeMs' | 'settledPolicy'>;
+  readonly fold: Pick<LogFold, 'timeMs' | 'settledPolicy'> & { readonly named: Pick<LogFold['named'], 'settled'> };
   readonly own: Pick<OwnEntries, 'policy'>;
   readonly segments: Pick<Segments, 'sealed' | 'baseBefore'>;
   readonly times: Pick<Times, 'timeAt'>;
@@ -221,13 +222,25 @@ export class Retention {
     const bases = this.#bases();
     const bySize = policy.bytes === 0 ? start : firstWithin(bases, memory.commitBound - policy.bytes, start);
     const byAge = policy.ageMs === 0 || !this.#mayBeTooOld(timeMs) ? start : await this.#firstYoung(bases, timeMs - policy.ageMs, start);
-    const to = Math.max(bySize, byAge);
+    const wanted = Math.max(bySize, byAge);
+    const to = this.#waitedFor(policy, bases, wanted, start);
     if (to <= start || this.#isOver) return;
     log.info(
-      `retention: what is before offset ${to} goes, because ${to === bySize ? 'the log has more bytes' : 'it is older'} than is kept`,
+      `retention: what is before offset ${to} goes, because ${wanted === bySize ? 'the log has more bytes' : 'it is older'} than is kept`,
     );
     await trims.request(to, false, policy);
     this.#complaint = '';
+  }
+
+  /** The last of `bases` up to which all may go that is to, as far as named consumers have committed, or are not waited for; `start`: none. */
+  #waitedFor(policy: Policy, bases: readonly number[], wanted: number, start: number): number {
+    if (policy.consumerBytes === undefined || wanted <= start) return wanted;
+    const { memory, fold } = this.#ports;
+    const table = fold.named.settled?.table;
+    // They are being changed: the next look sees them.
+    if (table === undefined) return start;
+    const most = consumersKeep(policy, table, memory.commitBound);
+    return bases.findLast((base) => base <= Math.min(most, wanted)) ?? start;
   }
 
   /** Where segments begin at which the log may: ascending; the last one is that in which it goes on. */

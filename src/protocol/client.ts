@@ -6,6 +6,7 @@
 import { getOffset, setOffset, viewOf } from '../core/bytes.ts';
 import { ERRORS, type ErrorCode, errorCodeOf } from '../core/errors.ts';
 import { MAX_LOG_OFFSET, MAX_SHOWN_TOKEN_BYTES, MIN_RETENTION_AGE_MS, MIN_RETENTION_BYTES } from '../core/limits.ts';
+import { type ConsumersAnswer, decodeConsumersAnswer, POSITIONS } from './consumers.ts';
 import { type ClientIntroduction, decodeHello, encodeName, type Greeting, HELLO, versionsWord } from './greeting.ts';
 import { decodeMembers, type MembersAnswer, NODES } from './members.ts';
 import { decodeTokens, LISTED, type TokensAnswer } from './tokens.ts';
@@ -79,6 +80,10 @@ export const TRIM_DRY_RUN = 1;
 /** RETENTION: set the bytes to keep, and the age; what has no flag stays as it is. */
 export const RETENTION_BYTES = 1;
 export const RETENTION_AGE = 2;
+/** RETENTION: the answer says for how much named consumers are waited; and sets that, by the body, where {@link RETENTION_CONSUMERS} is set, too. */
+export const RETENTION_TELL_CONSUMERS = 4;
+export const RETENTION_CONSUMERS = 8;
+export const RETENTION_BODY_BYTES = 8;
 /** READ, SUBSCRIBE: the first DATA, and one with {@link DATA_SKIPPED}, is to say the log's time where it begins. */
 export const READ_TIMED = 1;
 /** UPGRADE: raise the log's level to the newest one that the leader knows, if all nodes know it. */
@@ -136,25 +141,40 @@ export function requestMessage(opcode: number, flags: number, requestId: number,
 export interface KeptBounds {
   readonly bytes: number;
   readonly ageMs: number;
+  /** What named consumers have not committed is kept as long as it is among so many last bytes; undefined: it is not told. */
+  readonly consumerBytes?: number;
 }
 
-/** A RETENTION: sets what `change` has; without any of it, it only asks. */
-export function encodeRetention(requestId: number, { bytes, ageMs }: Partial<KeptBounds>): Uint8Array {
-  const flags = (bytes === undefined ? 0 : RETENTION_BYTES) | (ageMs === undefined ? 0 : RETENTION_AGE);
-  const message = requestMessage(RETENTION, flags, requestId, bytes ?? 0);
+/** A RETENTION: sets what `change` has; without any of it, it only asks. `tells`: the node can say for how much consumers are waited, and is to. */
+export function encodeRetention(requestId: number, { bytes, ageMs, consumerBytes }: Partial<KeptBounds>, tells = false): Uint8Array {
+  const set = (bytes === undefined ? 0 : RETENTION_BYTES) | (ageMs === undefined ? 0 : RETENTION_AGE);
+  const consumers = consumerBytes === undefined ? 0 : RETENTION_CONSUMERS;
+  const header = requestMessage(
+    RETENTION,
+    set | consumers | (tells || consumers > 0 ? RETENTION_TELL_CONSUMERS : 0),
+    requestId,
+    bytes ?? 0,
+  );
+  const message = new Uint8Array(header.length + (consumerBytes === undefined ? 0 : RETENTION_BODY_BYTES));
+  message.set(header);
   setOffset(viewOf(message), 16, ageMs ?? 0);
+  if (consumerBytes !== undefined) setOffset(viewOf(message), MESSAGE_HEADER_BYTES, consumerBytes);
   return message;
 }
 
-/** What a RETENTION sets; undefined: numbers that no log can have. */
-export function retentionIn({ flags, offset, a, b }: Request): Partial<KeptBounds> | undefined {
+/** What a RETENTION with `body` sets; undefined: numbers that no log can have, or a body that does not fit its flags. */
+export function retentionIn({ flags, offset, a, b }: Request, body: Uint8Array): Partial<KeptBounds> | undefined {
+  const hasConsumers = (flags & RETENTION_CONSUMERS) !== 0;
+  if (body.length !== (hasConsumers ? RETENTION_BODY_BYTES : 0)) return undefined;
+  const consumerBytes = hasConsumers ? getOffset(viewOf(body), 0) : 0;
+  if (consumerBytes > MAX_LOG_OFFSET) return undefined;
   const ageMs = a + b * 0x1_0000_0000;
   const hasBytes = (flags & RETENTION_BYTES) !== 0;
   const hasAge = (flags & RETENTION_AGE) !== 0;
   const isBound = (value: number, least: number): boolean => value === 0 || (value >= least && value <= MAX_LOG_OFFSET);
   if (!isBound(offset, MIN_RETENTION_BYTES) || !isBound(ageMs, MIN_RETENTION_AGE_MS)) return undefined;
   if ((!hasBytes && offset !== 0) || (!hasAge && ageMs !== 0)) return undefined;
-  return { ...(hasBytes ? { bytes: offset } : {}), ...(hasAge ? { ageMs } : {}) };
+  return { ...(hasBytes ? { bytes: offset } : {}), ...(hasAge ? { ageMs } : {}), ...(hasConsumers ? { consumerBytes } : {}) };
 }
 
 /** Reads a request header into `into`, and returns whether the message is long enough to have one. */
@@ -358,18 +378,20 @@ export interface KeptAnswer extends KeptBounds {
 const KEPT_BYTES = MESSAGE_HEADER_BYTES + 32;
 
 /** A KEPT message. */
-export function encodeKept({ requestId, bytes, ageMs, start, commit, oldestMs, timeMs }: KeptAnswer): Uint8Array {
-  const message = new Uint8Array(KEPT_BYTES);
+export function encodeKept({ requestId, bytes, ageMs, consumerBytes, start, commit, oldestMs, timeMs }: KeptAnswer): Uint8Array {
+  const message = new Uint8Array(KEPT_BYTES + (consumerBytes === undefined ? 0 : RETENTION_BODY_BYTES));
   const view = viewOf(message);
   view.setUint8(0, KEPT);
   view.setUint32(4, requestId, true);
+  if (consumerBytes !== undefined) setOffset(view, KEPT_BYTES, consumerBytes);
   for (const [i, value] of [bytes, ageMs, start, commit, oldestMs, timeMs].entries()) setOffset(view, 8 + i * 8, value);
   return message;
 }
 
 function decodeKept(view: DataView): KeptAnswer {
   const [bytes = 0, ageMs = 0, start = 0, commit = 0, oldestMs = 0, timeMs = 0] = [8, 16, 24, 32, 40, 48].map((at) => getOffset(view, at));
-  return { requestId: view.getUint32(4, true), bytes, ageMs, start, commit, oldestMs, timeMs };
+  const kept = { requestId: view.getUint32(4, true), bytes, ageMs, start, commit, oldestMs, timeMs };
+  return view.byteLength === KEPT_BYTES ? kept : { ...kept, consumerBytes: getOffset(view, KEPT_BYTES) };
 }
 
 /** A node, and the levels of the log that its build knows. */
@@ -465,6 +487,7 @@ export type Answer =
   | { kind: 'transferred'; requestId: number; leader: number; term: number }
   | ({ kind: 'tokens' } & TokensAnswer)
   | ({ kind: 'members' } & MembersAnswer)
+  | ({ kind: 'consumers' } & ConsumersAnswer)
   | { kind: 'cancelled'; requestId: number }
   | { kind: 'uploaded'; requestId: number; total: number }
   | {
@@ -529,7 +552,8 @@ export function decodeAnswer(bytes: Uint8Array): Answer {
     case FOUND:
       return { kind: 'found', requestId, offset: getOffset(view, 8), commit: getOffset(view, 16) };
     case KEPT:
-      if (bytes.length !== KEPT_BYTES) return { kind: 'malformed', reason: 'a KEPT of the wrong length' };
+      if (bytes.length !== KEPT_BYTES && bytes.length !== KEPT_BYTES + RETENTION_BODY_BYTES)
+        return { kind: 'malformed', reason: 'a KEPT of the wrong length' };
       return { kind: 'kept', ...decodeKept(view) };
     case LEVELS: {
       const levels = decodeLevels(view);
@@ -544,6 +568,12 @@ export function decodeAnswer(bytes: Uint8Array): Answer {
     case NODES: {
       const members = decodeMembers(bytes);
       return members === undefined ? { kind: 'malformed', reason: 'a NODES with wrong nodes' } : { kind: 'members', ...members };
+    }
+    case POSITIONS: {
+      const consumers = decodeConsumersAnswer(bytes);
+      return consumers === undefined
+        ? { kind: 'malformed', reason: 'a POSITIONS with wrong records' }
+        : { kind: 'consumers', ...consumers };
     }
     case CANCELLED:
       return { kind: 'cancelled', requestId };

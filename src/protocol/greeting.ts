@@ -22,6 +22,9 @@ export const FEATURE_MIRROR = 32;
 /** Whoever reaches the node may do everything, although others than its machine reach it: it was started with `--insecure`. */
 export const FEATURE_INSECURE = 64;
 
+/** The node takes CONSUMERS: it keeps positions of named consumers, where its log is of a level that has them. */
+export const FEATURE_CONSUMERS = 128;
+
 /** READ and SUBSCRIBE take READ_TIMED. */
 export const FEATURE_TIMES = 16;
 

@@ -6,7 +6,17 @@ import { AUDIT_LINES, INCIDENT_LOG_MS } from '../core/limits.ts';
 import type { EngineLog } from '../node/engineOptions.ts';
 
 /** What is told, by what metrics call it. */
-export const AUDITED = ['trim', 'set_retention', 'finalize_upgrade', 'transfer', 'change_nodes', 'create_token', 'revoke_token'] as const;
+export const AUDITED = [
+  'trim',
+  'set_retention',
+  'finalize_upgrade',
+  'transfer',
+  'change_nodes',
+  'create_token',
+  'revoke_token',
+  'reset_consumer',
+  'remove_consumer',
+] as const;
 export type Audited = (typeof AUDITED)[number];
 
 /** Who did it. */

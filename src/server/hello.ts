@@ -8,6 +8,7 @@ import {
   CLIENT_UPLOADS,
   type ClientIntroduction,
   encodeHello,
+  FEATURE_CONSUMERS,
   FEATURE_INSECURE,
   FEATURE_INTRODUCE,
   FEATURE_MIRROR,
@@ -32,6 +33,7 @@ export function helloOf(engine: Engine, introduction: ClientIntroduction | undef
     features:
       FEATURE_INTRODUCE |
       FEATURE_TIMES |
+      FEATURE_CONSUMERS |
       (engine.mirror === undefined ? 0 : FEATURE_MIRROR) |
       (config.insecure ? FEATURE_INSECURE : 0) |
       uploadFeatures(engine, introduction),

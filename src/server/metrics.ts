@@ -3,6 +3,7 @@
 import { createRequire } from 'node:module';
 import type { Registry } from 'prom-client';
 import { STATE, WORD } from '../memory/map.ts';
+import { consumerLags } from '../node/consumers.ts';
 import type { CertificateStatus } from '../node/door.ts';
 import type { Engine } from '../node/engine.ts';
 import { residentBytes } from '../node/residentBytes.ts';
@@ -116,6 +117,19 @@ export function makeRegistry(engine: Engine, door: DoorMetrics): Registry {
         // A node that has not answered this leader has no sample: 0 would be a number that nobody told.
         if (match !== null) this.set({ node }, match);
       }
+    },
+  });
+  let lags = consumerLags(memory, engine.fold) ?? new Map<string, number>();
+  new Gauge({
+    name: 'loglog_consumer_lag_bytes',
+    help: 'Bytes up to the end of the last committed entry that a named consumer has not committed yet, as far as the log of this node says it.',
+    labelNames: ['consumer'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      // While they change, those of the last time are as good.
+      lags = consumerLags(memory, engine.fold) ?? lags;
+      for (const [consumer, bytes] of lags) this.set({ consumer }, bytes);
     },
   });
   gauge('fsync', '1 where writes are synced; 0 with --fsync off: nothing is durable.', () => Number(engine.config.fsync));

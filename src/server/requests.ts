@@ -21,6 +21,7 @@ import type { Access } from '../node/access.ts';
 import type { Appends } from '../node/appends.ts';
 import type { Reading } from '../node/caller.ts';
 import { conditionOf } from '../node/chain.ts';
+import type { Consumers } from '../node/consumers.ts';
 import type { Ends } from '../node/ends.ts';
 import type { Handover } from '../node/handover.ts';
 import type { LevelStatus, Levels } from '../node/levels.ts';
@@ -58,6 +59,8 @@ import {
   RETENTION,
   RETENTION_AGE,
   RETENTION_BYTES,
+  RETENTION_CONSUMERS,
+  RETENTION_TELL_CONSUMERS,
   type Request,
   retentionIn,
   SUBSCRIBE,
@@ -71,6 +74,7 @@ import {
   UPLOAD,
   UPLOAD_ID_BYTES,
 } from '../protocol/client.ts';
+import { CONSUMERS, type ConsumerQuestion, consumersRequestIn, encodeConsumersAnswer } from '../protocol/consumers.ts';
 import { CLIENT_UPLOADS, decodeIntroduce, PROTOCOL_VERSION } from '../protocol/greeting.ts';
 import { encodeMembers, MEMBERS, MEMBERS_DRY_RUN, membersRequestIn } from '../protocol/members.ts';
 import { encodeTokens, TOKENS, type TokenChange, tokensRequestIn } from '../protocol/tokens.ts';
@@ -89,11 +93,12 @@ const KNOWN_FLAGS: Readonly<Record<number, number>> = {
   [END]: END_LINEARIZABLE | END_AT_LEAST,
   [TRIM]: TRIM_DRY_RUN,
   [FIND]: 0,
-  [RETENTION]: RETENTION_BYTES | RETENTION_AGE,
+  [RETENTION]: RETENTION_BYTES | RETENTION_AGE | RETENTION_TELL_CONSUMERS | RETENTION_CONSUMERS,
   [UPGRADE]: UPGRADE_FINALIZE,
   [TRANSFER]: TRANSFER_DRY_RUN,
   [TOKENS]: 0,
   [MEMBERS]: MEMBERS_DRY_RUN,
+  [CONSUMERS]: 0,
   [INTRODUCE]: 0,
 };
 
@@ -119,8 +124,15 @@ function detailOf(change: MemberChange): string {
   return `add node ${id} at ${addressOf(host, port)}/${peerPort}${isReader ? ', to stay a learner' : ''}`;
 }
 
+/** What of a change of consumers is told; undefined: it is what consumers themselves do. */
+function auditedConsumer({ change }: ConsumerQuestion): { readonly what: Audited; readonly detail: string } | undefined {
+  if (change.what === 'remove') return { what: 'remove_consumer', detail: JSON.stringify(change.name) };
+  if (change.what !== 'reset') return undefined;
+  return { what: 'reset_consumer', detail: `${JSON.stringify(change.name)} to ${change.position ?? 'no position'}` };
+}
+
 /** Opcodes of requests that may have a body. */
-const WITH_BODY: readonly number[] = [APPEND, INTRODUCE, UPLOAD, TOKENS, MEMBERS];
+const WITH_BODY: readonly number[] = [APPEND, INTRODUCE, UPLOAD, TOKENS, MEMBERS, CONSUMERS, RETENTION];
 
 /** Room above the largest batch, so that a slightly too large one gets an answer that says so before uWS closes the connection. */
 const MESSAGE_SLACK_BYTES = 64 * 1024;
@@ -149,6 +161,7 @@ export interface RequestTargets {
   readonly handover: Pick<Handover, 'request'>;
   readonly members: Pick<Members, 'request'>;
   readonly access: Pick<Access, 'request' | 'list'>;
+  readonly consumers: Pick<Consumers, 'request' | 'list'>;
   /** Gets what was thrown where nothing was to be. */
   broke(thrown: unknown): void;
   readonly loop: Pick<Loop, 'nowMs'>;
@@ -180,6 +193,7 @@ export class Requests {
   readonly #handover: RequestTargets['handover'];
   readonly #members: RequestTargets['members'];
   readonly #access: RequestTargets['access'];
+  readonly #consumers: RequestTargets['consumers'];
   readonly #broke: (thrown: unknown) => void;
   readonly #loop: Pick<Loop, 'nowMs'>;
   readonly #limits: RequestLimits;
@@ -198,6 +212,7 @@ export class Requests {
     this.#handover = targets.handover;
     this.#members = targets.members;
     this.#access = targets.access;
+    this.#consumers = targets.consumers;
     this.#broke = (thrown) => targets.broke(thrown);
     this.#memory = memory;
     this.#appends = appends;
@@ -254,7 +269,7 @@ export class Requests {
         this.#find(session, request);
         break;
       case RETENTION:
-        this.#keep(session, request);
+        this.#keep(session, request, bodyOf(message));
         break;
       case UPGRADE:
         this.#upgrade(session, request);
@@ -267,6 +282,9 @@ export class Requests {
         break;
       case MEMBERS:
         this.#changeMembers(session, request, bodyOf(message));
+        break;
+      case CONSUMERS:
+        this.#askConsumers(session, request.requestId, bodyOf(message));
         break;
       case UPLOAD:
         this.#upload(session, request, bodyOf(message));
@@ -301,7 +319,7 @@ export class Requests {
       session.fail(
         requestId,
         'MALFORMED',
-        `only APPEND, INTRODUCE, UPLOAD, TOKENS and MEMBERS have a body; this message has ${bodyBytes} bytes after its header`,
+        `only APPEND, INTRODUCE, UPLOAD, TOKENS, MEMBERS, CONSUMERS and RETENTION have a body; this message has ${bodyBytes} bytes after its header`,
       );
       return false;
     }
@@ -437,22 +455,29 @@ export class Requests {
       .then(() => session.rested());
   }
 
-  #keep(session: Session, request: Request): void {
-    const { requestId } = request;
-    const change = retentionIn(request);
+  #keep(session: Session, request: Request, body: Uint8Array): void {
+    const { requestId, flags } = request;
+    const change = retentionIn(request, body);
     if (change === undefined) {
-      const sentence = `a RETENTION sets 0 or at least ${MIN_RETENTION_BYTES} bytes, 0 or at least ${MIN_RETENTION_AGE_MS} ms, at most 2^53 - 1, and what it does not set is zero`;
+      const sentence = `a RETENTION sets 0 or at least ${MIN_RETENTION_BYTES} bytes, 0 or at least ${MIN_RETENTION_AGE_MS} ms, at most 2^53 - 1, what it does not set is zero, and for consumers it has 8 bytes after its header`;
       session.sendError(requestId, 'MALFORMED', 0, sentence);
       return;
     }
-    const { bytes, ageMs } = change;
-    const detail = `to ${[bytes !== undefined && `${bytes} bytes`, ageMs !== undefined && `${ageMs} ms`].filter(Boolean).join(' and ')}`;
+    const { bytes, ageMs, consumerBytes } = change;
+    const parts = [
+      bytes !== undefined && `${bytes} bytes`,
+      ageMs !== undefined && `${ageMs} ms`,
+      consumerBytes !== undefined && `${consumerBytes} bytes for consumers`,
+    ];
+    const detail = `to ${parts.filter(Boolean).join(' and ')}`;
+    const tells = (flags & RETENTION_TELL_CONSUMERS) !== 0;
     this.#answer(
       session,
       requestId,
       this.#retention.request(change),
-      ({ policy, ...kept }) => session.send(encodeKept({ requestId, ...policy, ...kept })),
-      bytes === undefined && ageMs === undefined ? undefined : { what: 'set_retention', detail },
+      ({ policy: { consumerBytes: forConsumers = 0, ...policy }, ...kept }) =>
+        session.send(encodeKept({ requestId, ...policy, ...kept, ...(tells ? { consumerBytes: forConsumers } : {}) })),
+      Object.keys(change).length === 0 ? undefined : { what: 'set_retention', detail },
     );
   }
 
@@ -509,6 +534,26 @@ export class Requests {
       (status) => session.send(encodeMembers({ requestId, ...status })),
       change === undefined || isDryRun ? undefined : { what: 'change_nodes', detail: detailOf(change) },
     );
+  }
+
+  #askConsumers(session: Session, requestId: number, body: Uint8Array): void {
+    const question = consumersRequestIn(body);
+    if (question === 'wrong') {
+      const sentence = 'a CONSUMERS has no body, or 8 bytes of the generation and one claim, commit, reset or removal';
+      session.sendError(requestId, 'MALFORMED', 0, sentence);
+      return;
+    }
+    const work =
+      question === undefined
+        ? this.#consumers.list().then((view) => ({ hasChanged: false, ...view }))
+        : this.#consumers.request(question.change, question.generation).then(({ isNew, consumer }) => ({
+            hasChanged: isNew,
+            start: 0,
+            dataEnd: 0,
+            consumers: consumer === undefined ? [] : [consumer],
+          }));
+    const audited = question === undefined ? undefined : auditedConsumer(question);
+    this.#answer(session, requestId, work, (answer) => session.send(encodeConsumersAnswer({ requestId, ...answer })), audited);
   }
 
   /** Sends what comes of `work`, for which the session waits. */

@@ -12,6 +12,7 @@ import {
   RETENTION,
   RETENTION_AGE,
   RETENTION_BYTES,
+  RETENTION_CONSUMERS,
   SUBSCRIBE,
   TRANSFER,
   TRIM,
@@ -19,6 +20,7 @@ import {
   UPGRADE_FINALIZE,
   UPLOAD,
 } from '../protocol/client.ts';
+import { CONSUMERS } from '../protocol/consumers.ts';
 import { MEMBERS } from '../protocol/members.ts';
 import { TOKENS } from '../protocol/tokens.ts';
 
@@ -42,11 +44,12 @@ export const REQUEST_RIGHTS: readonly Right[] = [
   { opcode: UPLOAD, needs: 'append' },
   { opcode: TRIM, needs: 'trim' },
   { opcode: FIND, needs: 'read' },
-  { opcode: RETENTION, needs: 'read', flags: RETENTION_BYTES | RETENTION_AGE, flagsNeed: 'trim' },
+  { opcode: RETENTION, needs: 'read', flags: RETENTION_BYTES | RETENTION_AGE | RETENTION_CONSUMERS, flagsNeed: 'trim' },
   { opcode: UPGRADE, needs: 'read', flags: UPGRADE_FINALIZE, flagsNeed: 'admin' },
   { opcode: TRANSFER, needs: 'admin' },
   { opcode: TOKENS, needs: 'admin' },
   { opcode: MEMBERS, needs: 'admin' },
+  { opcode: CONSUMERS, needs: 'consume' },
 ];
 
 /** What pages over HTTP need. Those that are not here need nothing. */

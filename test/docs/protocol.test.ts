@@ -8,6 +8,7 @@ import { NO_OP_BYTES } from '../../assembly/layout.ts';
 import { ERRORS } from '../../src/core/errors.ts';
 import * as limits from '../../src/core/limits.ts';
 import * as protocol from '../../src/protocol/client.ts';
+import * as consumers from '../../src/protocol/consumers.ts';
 import { HELLO } from '../../src/protocol/greeting.ts';
 import * as members from '../../src/protocol/members.ts';
 import { encodePeerHello } from '../../src/protocol/peerHandshake.ts';
@@ -85,8 +86,9 @@ describe('the tables of docs/PROTOCOL.md', () => {
     const listed = rowsOf(part('## Messages', '### HELLO')).flatMap(([opcode, name]) =>
       /^`0x/.test(opcode ?? '') ? [[(/[A-Z]+/.exec(name ?? '') ?? [''])[0], Number((opcode ?? '').replaceAll('`', ''))]] : [],
     );
-    expect(listed).toHaveLength(29);
-    for (const [name, opcode] of listed) expect({ ...protocol, ...tokens, ...members, HELLO }).toHaveProperty(String(name), opcode);
+    expect(listed).toHaveLength(31);
+    for (const [name, opcode] of listed)
+      expect({ ...protocol, ...tokens, ...members, ...consumers, HELLO }).toHaveProperty(String(name), opcode);
   });
 
   test('have what each request needs, of a token', () => {

@@ -57,7 +57,7 @@ it('a log keeps what it was founded with, and then what it is told, on its disk,
 
 it('refuses what cannot be meant', async () => {
   const log = await open({ dir: directory(), ...SMALL });
-  await expect(log.setRetention({})).rejects.toThrow('setRetention takes bytes, ageMs or both; null is no bound');
+  await expect(log.setRetention({})).rejects.toThrow('setRetention takes bytes, ageMs, consumerBytes or several of them; null is no bound');
   await expect(log.setRetention({ bytes: 10 })).rejects.toThrow(RangeError);
   await expect(log.setRetention({ ageMs: 0 })).rejects.toThrow(RangeError);
   await expect(log.setRetention({ age: 1 } as never)).rejects.toThrow('did you mean ageMs?');

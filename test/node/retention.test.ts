@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { LogError } from '../../src/core/errors.ts';
 import { RETENTION_LOOK_MS, RETENTION_WAIT_MS } from '../../src/core/limits.ts';
+import { foldConsumers, NO_CONSUMERS } from '../../src/format/consumers.ts';
 import type { Policy } from '../../src/format/controlEntries.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';
@@ -33,6 +34,8 @@ class Bench {
   headMs: (base: number) => number = (base) => NOON - 10 * HOUR + (base / 1000) * HOUR;
   sealed = Array.from({ length: 9 }, (_, i) => ({ base: i * 1000, end: i * 1000 + 1000 }));
   failure: LogError | undefined;
+  /** Undefined: they are being changed. */
+  consumers: Uint8Array | undefined = NO_CONSUMERS;
   #looks: (() => void)[] = [];
 
   constructor(given: Partial<Policy> = {}) {
@@ -56,6 +59,11 @@ class Bench {
         },
         get settledPolicy() {
           return { ...bench.policy, end: bench.policyEnd };
+        },
+        named: {
+          get settled() {
+            return bench.consumers === undefined ? undefined : { table: bench.consumers, end: 0 };
+          },
         },
       },
       own: { policy: () => (this.leads ? { policy: this.policy, term: 1, end: this.policyEnd, timeMs: this.timeMs } : undefined) },
@@ -125,6 +133,36 @@ test('a policy that another leader cut off is not confirmed, also where as much 
   bench.memory.setWord(WORD.OPEN_TERM, 0);
   bench.memory.setWord(WORD.COMMIT, 9_700);
   expect(await asked).toMatchObject({ code: 'NOT_LEADER', outcome: 'unknown' });
+});
+
+/** A consumer for each position, and one that has none. */
+function consumersAt(...positions: readonly number[]): Uint8Array {
+  const claimed = foldConsumers(NO_CONSUMERS, { what: 'claim', name: 'none' }, 1);
+  return positions.reduce((table, position, i) => foldConsumers(table, { what: 'reset', name: `c${i}`, position }, 1), claimed);
+}
+
+describe('that waits for named consumers', () => {
+  const waits = (consumerBytes: number | undefined, consumers: Uint8Array | undefined, bytes = 3_500): Promise<number[]> =>
+    bySize(bytes, (bench) => {
+      bench.policy = { bytes, ageMs: 0, ...(consumerBytes === undefined ? {} : { consumerBytes }) };
+      bench.consumers = consumers;
+    });
+
+  test('lets nothing go that one of them has not committed, up to its bound', async () => {
+    // It ends at 9,500; without consumers it would begin at 6,000.
+    expect(await waits(undefined, consumersAt(1_500))).toEqual([6_000]);
+    expect(await waits(9_000, consumersAt())).toEqual([6_000]);
+    expect(await waits(9_000, consumersAt(9_000, 1_500))).toEqual([1_000]);
+    expect(await waits(9_000, consumersAt(4_000, 5_000))).toEqual([4_000]);
+    expect(await waits(9_000, consumersAt(7_000))).toEqual([6_000]);
+    expect(await waits(9_000, consumersAt(500))).toEqual([]);
+    expect(await waits(5_000, consumersAt(500))).toEqual([4_000]);
+    expect(await waits(3_000, consumersAt(500))).toEqual([6_000]);
+  });
+
+  test('lets nothing go while they are being changed, and looks again', async () => {
+    expect(await waits(9_000, undefined)).toEqual([]);
+  });
 });
 
 describe('by size', () => {

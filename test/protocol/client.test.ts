@@ -40,18 +40,21 @@ test('RETENTION: asks, or sets 10 GiB, 30 days, or both', () => {
   const bytes = '0c01000005000000 0000008002000000 0000000000000000';
   const age = '0c02000005000000 0000000000000000 00c87e9a00000000';
   const none = '0c03000005000000 0000000000000000 0000000000000000';
+  const consumers = '0c0c000005000000 0000000000000000 0000000000000000 0000008002000000';
   const [tenGiB, month] = [10 * 2 ** 30, 30 * 86_400_000];
   for (const [golden, change] of [
     [asked, {}],
     [bytes, { bytes: tenGiB }],
     [age, { ageMs: month }],
     [none, { bytes: 0, ageMs: 0 }],
+    [consumers, { consumerBytes: tenGiB }],
   ] as const) {
     expect(encodeRetention(5, change)).toEqual(bytesOf(golden));
     const request: Request = { opcode: 0, flags: 0, requestId: 0, offset: 0, a: 0, b: 0 };
     expect(decodeRequest(new DataView(bytesOf(golden).buffer), request)).toBe(true);
-    expect([request.opcode, request.requestId, retentionIn(request)]).toEqual([RETENTION, 5, change]);
+    expect([request.opcode, request.requestId, retentionIn(request, bytesOf(golden).subarray(24))]).toEqual([RETENTION, 5, change]);
   }
+  expect(encodeRetention(5, {}, true)).toEqual(bytesOf('0c04000005000000 0000000000000000 0000000000000000'));
 });
 
 test.each([
@@ -61,10 +64,13 @@ test.each([
   ['an age above 2^53 - 1', '0c02000005000000 0000000000000000 0000000000002000'],
   ['bytes without their flag', '0c02000005000000 0000010000000000 e803000000000000'],
   ['an age without its flag', '0c01000005000000 0000010000000000 e803000000000000'],
+  ['consumers without a body', '0c08000005000000 0000000000000000 0000000000000000'],
+  ['consumers above 2^53 - 1', '0c08000005000000 0000000000000000 0000000000000000 0000000000002000'],
+  ['a body without the flag', '0c04000005000000 0000000000000000 0000000000000000 0000008002000000'],
 ])('RETENTION sets nothing with %s', (_what, golden) => {
   const request: Request = { opcode: 0, flags: 0, requestId: 0, offset: 0, a: 0, b: 0 };
   decodeRequest(new DataView(bytesOf(golden).buffer), request);
-  expect(retentionIn(request)).toBe(undefined);
+  expect(retentionIn(request, bytesOf(golden).subarray(24))).toBe(undefined);
 });
 
 test('KEPT: 10 GiB and 30 days of a log at [4096, 8192)', () => {
@@ -73,6 +79,9 @@ test('KEPT: 10 GiB and 30 days of a log at [4096, 8192)', () => {
   const answer = { ...kept, oldestMs: 0x19ed9b7d000, timeMs: 0x19ed9b7d3e8 };
   expect(encodeKept(answer)).toEqual(bytesOf(golden));
   expect(decodeAnswer(bytesOf(golden))).toEqual({ kind: 'kept', ...answer });
+  const more = `${golden} 0000008002000000`;
+  expect(encodeKept({ ...answer, consumerBytes: 10 * 2 ** 30 })).toEqual(bytesOf(more));
+  expect(decodeAnswer(bytesOf(more))).toEqual({ kind: 'kept', ...answer, consumerBytes: 10 * 2 ** 30 });
   for (const wrong of [bytesOf(golden).subarray(0, -1), bytesOf(`${golden}00`)]) {
     expect(decodeAnswer(wrong)).toEqual({ kind: 'malformed', reason: 'a KEPT of the wrong length' });
   }

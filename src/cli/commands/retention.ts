@@ -20,6 +20,7 @@ interface ShowOptions {
 interface SetOptions extends ShowOptions {
   readonly bytes?: Bound;
   readonly age?: Bound;
+  readonly consumers?: Bound;
 }
 
 /** commander takes null for no value. */
@@ -28,12 +29,17 @@ type Bound = number | 'none';
 const asGiven = (bound: Bound | undefined): number | null | undefined => (bound === 'none' ? null : bound);
 
 /** What is kept, in a sentence. */
-export function retentionText({ bytes, ageMs }: Pick<LogRetention, 'bytes' | 'ageMs'>): string {
+export function retentionText({
+  bytes,
+  ageMs,
+  consumerBytes = null,
+}: Pick<LogRetention, 'bytes' | 'ageMs'> & Partial<Pick<LogRetention, 'consumerBytes'>>): string {
   const bounds = [
     ...(bytes === null ? [] : [`more than ${sizeText(bytes)}`]),
     ...(ageMs === null ? [] : [`older than ${durationText(ageMs)}`]),
   ];
-  return bounds.length === 0 ? 'all is kept' : `goes by whole segments: what is ${bounds.join(', and what is ')}`;
+  const waits = consumerBytes === null ? '' : `; what a named consumer has not committed stays among the last ${sizeText(consumerBytes)}`;
+  return bounds.length === 0 ? 'all is kept' : `goes by whole segments: what is ${bounds.join(', and what is ')}${waits}`;
 }
 
 async function show(retention: LogRetention, isJson: boolean): Promise<void> {
@@ -47,12 +53,16 @@ async function runShow({ url, timeout, json = false }: ShowOptions): Promise<voi
   await withClient(url, timeout, async (log) => show(await log.retention({ timeoutMs: timeout }), json));
 }
 
-async function runSet({ url, timeout, bytes, age, json = false }: SetOptions): Promise<void> {
-  if (bytes === undefined && age === undefined) {
-    throw new LogError('USAGE', 'say what is kept: --bytes <size>, --age <duration> or both; none is no bound');
+async function runSet({ url, timeout, bytes, age, consumers, json = false }: SetOptions): Promise<void> {
+  if (bytes === undefined && age === undefined && consumers === undefined) {
+    throw new LogError(
+      'USAGE',
+      'say what is kept: --bytes <size>, --age <duration>, --consumers <size> or several of them; none is no bound',
+    );
   }
   await withClient(url, timeout, async (log) => {
-    await show(await log.setRetention({ bytes: asGiven(bytes), ageMs: asGiven(age), timeoutMs: timeout }), json);
+    const set = { bytes: asGiven(bytes), ageMs: asGiven(age), consumerBytes: asGiven(consumers) };
+    await show(await log.setRetention({ ...set, timeoutMs: timeout }), json);
   });
 }
 
@@ -68,6 +78,8 @@ const bytesBound = (text: string): Bound =>
 
 const ageBound = (text: string): Bound =>
   boundOf(text, durationOf, MIN_RETENTION_AGE_MS, `a duration of ${durationText(MIN_RETENTION_AGE_MS)} or more, such as 30d or 12h`);
+
+const consumersBound = (text: string): Bound => boundOf(text, bytesOf, 1, 'a size, such as 50GiB');
 
 export function retentionCommand(): Command {
   const showing = new Command('show')
@@ -85,11 +97,18 @@ export function retentionCommand(): Command {
       .addOption(commandTimeoutOption())
       .addOption(new Option('--bytes <size>', 'keep at most so much; none: no bound').argParser(bytesBound))
       .addOption(new Option('--age <duration>', 'keep what is not older, by the log’s time; none: no bound').argParser(ageBound))
+      .addOption(
+        new Option(
+          '--consumers <size>',
+          'keep what a named consumer has not committed as long as it is among so many last bytes; none: wait for nobody',
+        ).argParser(consumersBound),
+      )
       .addOption(jsonOption('one JSON object'))
       .action(runSet),
     [
       ['loglog retention set --bytes 10GiB --age 30d', 'what is more or older goes'],
       ['loglog retention set --age none', 'bytes alone count'],
+      ['loglog retention set --bytes 10GiB --consumers 50GiB', 'named consumers are waited for, up to 50 GiB'],
     ],
   );
   return withExamples(

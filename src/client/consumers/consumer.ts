@@ -3,6 +3,7 @@
 //   handed out ────────────────► position          commit(entry) ──► wanted ──(one save at a time)──► committed
 
 import { LogError } from '../../core/errors.ts';
+import { MAX_CONSUMER_NAME_BYTES } from '../../core/limits.ts';
 import { AbortedError } from '../aborts.ts';
 import { describe } from '../describe.ts';
 import { CONSUMER_OPTIONS, checkOptions } from '../optionNames.ts';
@@ -11,7 +12,7 @@ import type { Entry } from '../read/entries.ts';
 import type { Reading } from '../read/reading.ts';
 import { isMoving } from './beginning.ts';
 import { Iteration } from './iteration.ts';
-import type { PositionLease } from './store.ts';
+import type { PositionLease, PositionStore } from './store.ts';
 
 /** The log of a consumer, as its client has it. */
 export interface ConsumerLog {
@@ -26,19 +27,22 @@ export interface ConsumerLog {
   placeNow(options: SubscribeOptions): Promise<number>;
   /** Whether an entry begins or the log ends at `offset`, which is committed; true as well where that is trimmed. */
   isBoundary(offset: number): Promise<boolean>;
+  /** Where positions are kept by default. */
+  readonly store: PositionStore;
 }
 
-/** Of what a name is made: 1 to 64 bytes of UTF-8. */
-const MAX_NAME_BYTES = 64;
-
-function checkConsumer({ name, store }: Pick<ConsumerOptions, 'name' | 'store'>): void {
+/** Throws TypeError or RangeError for what is no name of a consumer. */
+export function checkName(name: unknown): void {
   if (typeof name !== 'string') throw new TypeError(`the name of a consumer must be a string, not ${describe(name)}`);
   const bytes = new TextEncoder().encode(name);
   const isText = new TextDecoder().decode(bytes) === name;
-  if (bytes.length === 0 || bytes.length > MAX_NAME_BYTES || !isText) {
-    throw new RangeError(`the name of a consumer must be text of 1 to ${MAX_NAME_BYTES} bytes of UTF-8, not ${describe(name)}`);
+  if (bytes.length === 0 || bytes.length > MAX_CONSUMER_NAME_BYTES || !isText) {
+    throw new RangeError(`the name of a consumer must be text of 1 to ${MAX_CONSUMER_NAME_BYTES} bytes of UTF-8, not ${describe(name)}`);
   }
-  const isStore = typeof store === 'object' && store !== null && typeof store.take === 'function';
+}
+
+function checkStore(store: unknown): asserts store is PositionStore {
+  const isStore = typeof store === 'object' && store !== null && 'take' in store && typeof store.take === 'function';
   if (!isStore) throw new TypeError(`store must be where positions are kept, such as fileStore('positions'), not ${describe(store)}`);
 }
 
@@ -273,8 +277,9 @@ function offsetIn(place: unknown): number | undefined {
 /** See `log.consumer`. */
 export async function takeName(log: ConsumerLog, options: ConsumerOptions): Promise<Consumer> {
   checkOptions('A consumer', options, CONSUMER_OPTIONS);
-  checkConsumer(options);
-  const { name, store, ...beginning } = options;
+  const { name, store = log.store, ...beginning } = options;
+  checkName(name);
+  checkStore(store);
   // What cannot be is refused before anybody loses the name.
   log.subscribe(beginning);
   const check = (): void => {

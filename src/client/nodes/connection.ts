@@ -35,7 +35,15 @@ import {
   UPGRADE_FINALIZE,
   type Receipt as WireReceipt,
 } from '../../protocol/client.ts';
-import { type ClientIntroduction, FEATURE_INTRODUCE, FEATURE_TIMES, type Hello, PROTOCOL_VERSION } from '../../protocol/greeting.ts';
+import { type ConsumerQuestion, type ConsumersAnswer, encodeConsumersRequest } from '../../protocol/consumers.ts';
+import {
+  type ClientIntroduction,
+  FEATURE_CONSUMERS,
+  FEATURE_INTRODUCE,
+  FEATURE_TIMES,
+  type Hello,
+  PROTOCOL_VERSION,
+} from '../../protocol/greeting.ts';
 import { encodeMembersRequest, type MembersAnswer } from '../../protocol/members.ts';
 import { encodeTokensRequest, type TokensAnswer } from '../../protocol/tokens.ts';
 import { type ErrorAnswer, errorOf } from './errorAnswer.ts';
@@ -144,7 +152,7 @@ export interface Transferred {
 
 interface PendingEnd {
   /** Undefined: the connection was lost. `more`: what a RETENTION, an UPGRADE, a TRANSFER or a TOKENS is answered with. */
-  resolve(end: LogEnd | undefined, more?: KeptAnswer | LevelsAnswer | Transferred | TokensAnswer | MembersAnswer): void;
+  resolve(end: LogEnd | undefined, more?: KeptAnswer | LevelsAnswer | Transferred | TokensAnswer | MembersAnswer | ConsumersAnswer): void;
   reject(error: LogError): void;
 }
 
@@ -303,7 +311,7 @@ export class Connection {
     const id = this.takeRequestId();
     return new Promise((resolve, reject) => {
       this.#ends.set(id, { resolve: (_end, kept) => resolve(kept as KeptAnswer | undefined), reject });
-      this.send(encodeRetention(id, change));
+      this.send(encodeRetention(id, change, (this.#hello.features & FEATURE_CONSUMERS) !== 0));
     });
   }
 
@@ -344,6 +352,16 @@ export class Connection {
     return new Promise((resolve, reject) => {
       this.#ends.set(id, { resolve: (_end, members) => resolve(members as MembersAnswer | undefined), reject });
       this.send(encodeMembersRequest(id, change, isDryRun));
+    });
+  }
+
+  /** Changes a named consumer, or asks for all. Undefined when the connection was lost before the answer. Rejects with the server's error. */
+  consumers(question: ConsumerQuestion | undefined): Promise<ConsumersAnswer | undefined> {
+    if (this.#isLost) return Promise.resolve(undefined);
+    const id = this.takeRequestId();
+    return new Promise((resolve, reject) => {
+      this.#ends.set(id, { resolve: (_end, consumers) => resolve(consumers as ConsumersAnswer | undefined), reject });
+      this.send(encodeConsumersRequest(id, question));
     });
   }
 
@@ -447,6 +465,7 @@ export class Connection {
         break;
       case 'tokens':
       case 'members':
+      case 'consumers':
       case 'levels':
         this.#ended(answer.requestId, { start: 0, end: 0, term: 0 }, answer);
         break;
@@ -469,7 +488,11 @@ export class Connection {
     }
   }
 
-  #ended(requestId: number, end: LogEnd, more?: KeptAnswer | LevelsAnswer | Transferred | TokensAnswer | MembersAnswer): void {
+  #ended(
+    requestId: number,
+    end: LogEnd,
+    more?: KeptAnswer | LevelsAnswer | Transferred | TokensAnswer | MembersAnswer | ConsumersAnswer,
+  ): void {
     const pending = this.#ends.get(requestId);
     this.#ends.delete(requestId);
     this.#observe(end.end);

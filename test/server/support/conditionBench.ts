@@ -8,6 +8,7 @@ import { WORD } from '../../../src/memory/map.ts';
 import type { TailMemory } from '../../../src/memory/tailMemory.ts';
 import type { Access } from '../../../src/node/access.ts';
 import { Appends } from '../../../src/node/appends.ts';
+import type { Consumers } from '../../../src/node/consumers.ts';
 import type { Ends } from '../../../src/node/ends.ts';
 import type { Handover } from '../../../src/node/handover.ts';
 import type { Levels } from '../../../src/node/levels.ts';
@@ -155,6 +156,7 @@ export class ConditionBench {
         handover: {} as Handover,
         members: {} as Members,
         access: {} as Access,
+        consumers: {} as Consumers,
         broke: () => undefined,
         loop: TEST_LOOP,
       },

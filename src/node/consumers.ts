@@ -1,0 +1,225 @@
+// Named consumers, whose positions the log keeps: requests wait here for the next position entry, which the leader writes at most each POSITION_ENTRY_MS, so that
+// many commits are few entries; and each has its answer when that is committed. The table is the log's own: nothing here outlives an office.
+//
+//   claim, commit, reset, remove ──► wait ──(one entry)──► log's end ──► committed ──► answered, each with its consumer as it is then
+
+import { LogError } from '../core/errors.ts';
+import { MAX_CONSUMER_REQUESTS, POSITION_ENTRY_MS } from '../core/limits.ts';
+import { type ConsumerChange, type ConsumerRecord, consumerAt, consumerIn, consumersIn, placeOfFence } from '../format/consumers.ts';
+import type { LogFold } from '../memory/logFold.ts';
+import { WORD } from '../memory/map.ts';
+import type { TailMemory } from '../memory/tailMemory.ts';
+import type { EngineConfig } from './engineOptions.ts';
+import type { Loop, Timer } from './loop.ts';
+import type { OrderedPositions, OwnEntries } from './ownEntries.ts';
+
+export interface ConsumerPorts {
+  readonly memory: TailMemory;
+  readonly loop: Pick<Loop, 'nowMs' | 'after'>;
+  readonly fold: Pick<LogFold, 'generation'>;
+  readonly own: Pick<OwnEntries, 'positions'>;
+  /** Why this node orders nothing; undefined: it does. */
+  refusal(): LogError | undefined;
+  /** Resolves when the commit, the office or the room for entries has changed. */
+  progress(): Promise<void>;
+  readonly config: Pick<EngineConfig, 'maxConsumers'>;
+  /** What was thrown where nothing was to be. */
+  broke(thrown: unknown): void;
+}
+
+/** What came of a change. */
+export interface ConsumerOutcome {
+  /** False: nothing was to be done, as it was done before. */
+  readonly isNew: boolean;
+  /** The consumer after it; undefined: it is not there any more. */
+  readonly consumer: ConsumerRecord | undefined;
+}
+
+/** All consumers, and the places of the log by which their lags are measured. */
+export interface ConsumersView {
+  readonly consumers: readonly ConsumerRecord[];
+  readonly start: number;
+  /** End of the last data entry that is committed, or more. */
+  readonly dataEnd: number;
+}
+
+interface Waiting {
+  readonly change: ConsumerChange;
+  resolve(outcome: ConsumerOutcome): void;
+  reject(error: LogError): void;
+}
+
+const NOT_CONFIRMED =
+  'this node leads no longer, or stops, and does not know what becomes of this change of a consumer: to ask for it again does no harm';
+
+export class Consumers {
+  readonly #ports: ConsumerPorts;
+  #waiting: Waiting[] = [];
+  /** Under way with those that wait. */
+  #asked = 0;
+  #timer: Timer | undefined;
+  /** Waits for the commit or for room before it goes on. */
+  #isHeld = false;
+  #isOver = false;
+  /** When the last entry was written. */
+  #writtenMs = Number.NEGATIVE_INFINITY;
+
+  constructor(ports: ConsumerPorts) {
+    this.#ports = ports;
+  }
+
+  /**
+   * Carries out a change of a consumer of the log's generation `generation`. Resolves when it is committed. Rejects with a LogError: NOT_LEADER, SHUTTING_DOWN,
+   * UNSUPPORTED, GENERATION_CHANGED, FENCED, OFFSET_BEYOND_END, TOO_MANY_CONSUMERS, TOO_MANY_REQUESTS; NOT_LEADER may come although it was done.
+   */
+  request(change: ConsumerChange, generation: string): Promise<ConsumerOutcome> {
+    const refused = this.#refusal(generation);
+    if (refused !== undefined) return Promise.reject(refused);
+    this.#asked += 1;
+    return new Promise<ConsumerOutcome>((resolve, reject) => {
+      this.#waiting.push({ change, resolve, reject });
+      this.#plan();
+    }).finally(() => {
+      this.#asked -= 1;
+    });
+  }
+
+  #refusal(generation: string): LogError | undefined {
+    const refused = this.#ports.refusal();
+    if (refused !== undefined) return refused;
+    const { id } = this.#ports.fold.generation;
+    if (generation !== id) {
+      const sentence = `this is about a consumer of generation ${generation} of the log, and this log is of generation ${id}: it was begun anew, and who had a name has it no more`;
+      return new LogError('GENERATION_CHANGED', sentence);
+    }
+    if (this.#asked < MAX_CONSUMER_REQUESTS) return undefined;
+    return new LogError('TOO_MANY_REQUESTS', `${MAX_CONSUMER_REQUESTS} requests about consumers are under way: try again`);
+  }
+
+  /** All consumers, as the leader knows them: nothing that was committed before this call is missing. Rejects as {@link request}. */
+  async list(): Promise<ConsumersView> {
+    const { own, memory, refusal, progress, config } = this.#ports;
+    for (;;) {
+      const refused = refusal();
+      if (refused !== undefined) throw refused;
+      const ordered = own.positions([], config.maxConsumers);
+      if (ordered !== undefined) {
+        await this.#committedTo(ordered);
+        return { consumers: consumersIn(ordered.table), start: memory.word(WORD.START), dataEnd: Math.min(memory.dataEnd, memory.commit) };
+      }
+      await progress();
+    }
+  }
+
+  /** The engine ends: whoever waits hears it. */
+  stop(): void {
+    this.#isOver = true;
+    this.#timer?.cancel();
+    this.#refuseAll(new LogError('SHUTTING_DOWN', 'this node stops: nothing was done'));
+  }
+
+  #refuseAll(error: LogError): void {
+    for (const { reject } of this.#waiting.splice(0)) reject(error);
+  }
+
+  /** Plans the next entry, unless it is planned. */
+  #plan(): void {
+    if (this.#timer !== undefined || this.#isHeld || this.#waiting.length === 0 || this.#isOver) return;
+    const { loop } = this.#ports;
+    const inMs = Math.max(0, this.#writtenMs + POSITION_ENTRY_MS - loop.nowMs());
+    this.#timer = loop.after(inMs, () => {
+      this.#timer = undefined;
+      this.#write();
+    });
+  }
+
+  /** Orders what it can of those that wait. */
+  #write(): void {
+    const { own, loop, refusal, config } = this.#ports;
+    const refused = refusal();
+    if (refused !== undefined) {
+      this.#refuseAll(refused);
+      return;
+    }
+    let ordered: OrderedPositions | undefined;
+    try {
+      ordered = own.positions(
+        this.#waiting.map(({ change }) => change),
+        config.maxConsumers,
+      );
+    } catch (thrown) {
+      if (!(thrown instanceof LogError)) throw thrown;
+      this.#refuseAll(thrown);
+      return;
+    }
+    const before = this.#waiting;
+    if (ordered !== undefined) {
+      const { verdicts } = ordered;
+      this.#waiting = before.filter((_, i) => verdicts[i] === 'later');
+      if (verdicts.includes('ordered')) this.#writtenMs = loop.nowMs();
+      this.#answer(before, ordered).catch((thrown: unknown) => this.#ports.broke(thrown));
+    }
+    // What waits for the commit, or for room, goes on when that has changed.
+    if (before.length === this.#waiting.length) this.#hold();
+    else this.#plan();
+  }
+
+  #hold(): void {
+    this.#isHeld = true;
+    this.#ports.progress().then(
+      () => {
+        this.#isHeld = false;
+        this.#plan();
+      },
+      (thrown: unknown) => this.#ports.broke(thrown),
+    );
+  }
+
+  async #answer(requests: readonly Waiting[], ordered: OrderedPositions): Promise<void> {
+    for (const [i, { reject }] of requests.entries()) {
+      const verdict = ordered.verdicts[i];
+      if (verdict instanceof LogError) reject(verdict);
+    }
+    let error: LogError | undefined;
+    try {
+      await this.#committedTo(ordered);
+    } catch (thrown) {
+      if (!(thrown instanceof LogError)) throw thrown;
+      error = thrown;
+    }
+    for (const [i, { change, resolve, reject }] of requests.entries()) {
+      const verdict = ordered.verdicts[i];
+      if (verdict !== 'ordered' && verdict !== 'said') continue;
+      if (error === undefined) resolve({ isNew: verdict === 'ordered', consumer: after(ordered.table, change) });
+      else reject(error);
+    }
+  }
+
+  async #committedTo({ end, term }: OrderedPositions): Promise<void> {
+    const { memory, progress } = this.#ports;
+    while (memory.commit < end && !this.#isOver && memory.word(WORD.OPEN_TERM) === term) await progress();
+    // In this order: what another leader commits at the same place comes after this one has lost its office.
+    if (memory.commit < end || memory.word(WORD.OPEN_TERM) !== term) throw new LogError('NOT_LEADER', NOT_CONFIRMED, {}, 'unknown');
+  }
+}
+
+/** The consumer that a change is about, in the table after it. */
+function after(table: Uint8Array, change: ConsumerChange): ConsumerRecord | undefined {
+  if (change.what !== 'commit') return consumerIn(table, change.name);
+  const at = placeOfFence(table, change.fence);
+  return at === undefined ? undefined : consumerAt(table, at);
+}
+
+/** How much of what is committed lies after a position; without one, of all that is kept. `dataEnd`: where the last data entry ends, committed or not. */
+export function lagOf(position: number | undefined, { start, dataEnd, commit }: Record<'start' | 'dataEnd' | 'commit', number>): number {
+  return Math.max(0, Math.min(dataEnd, commit) - Math.max(start, position ?? start));
+}
+
+/** How far each consumer is behind, as far as this node's log says it; undefined while it is being changed: look again in a moment. */
+export function consumerLags(memory: TailMemory, { named }: Pick<LogFold, 'named'>): ReadonlyMap<string, number> | undefined {
+  const table = named.settled?.table;
+  if (table === undefined) return undefined;
+  const { commit, dataEnd } = memory;
+  const start = memory.word(WORD.START);
+  return new Map(consumersIn(table).map(({ name, position }) => [name, lagOf(position, { start, dataEnd, commit })]));
+}
