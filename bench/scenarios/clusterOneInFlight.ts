@@ -21,7 +21,7 @@ async function measure(context: Context, single: LogUnderTest, cluster: LogUnder
       what: 'p50 to that of the single node',
       value: together.latency.p50Ms / alone.latency.p50Ms,
       unit: '×',
-      target: { is: 'at most', value: 2.5 },
+      target: { is: 'at most', value: 2 },
     },
     ...cluster.costLines(together, 'appends', 'three nodes: '),
     ...single.costLines(alone, 'appends', 'single node: '),

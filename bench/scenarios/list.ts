@@ -26,6 +26,7 @@ import { readBack } from './readBack.ts';
 import { restart } from './restart.ts';
 import { restartIdle } from './restartIdle.ts';
 import { scrub } from './scrub.ts';
+import { spin } from './spin.ts';
 import { startSegments } from './startSegments.ts';
 import { tail } from './tail.ts';
 import { testCluster } from './testCluster.ts';
@@ -42,6 +43,7 @@ export const SCENARIOS: readonly Scenario[] = [
   appendSizes,
   appendBatches,
   oneInFlight,
+  spin,
   tls,
   openLoop,
   manyConnections,

@@ -26,6 +26,8 @@ export interface LogLogPlan {
   readonly tls?: boolean;
   /** Nodes of a cluster prove a secret to each other, and encrypt what they say. */
   readonly secret?: boolean;
+  /** Where it is given: no thread of the nodes spins. */
+  readonly spin?: 'off';
   /** A node alone that asks for tokens, of which there are so many. */
   readonly tokens?: number;
 }
@@ -61,7 +63,7 @@ export class LogLogServers implements RunningSystem {
   private constructor(
     { sizes }: Place,
     directory: string,
-    { build }: LogLogPlan,
+    { build, spin }: LogLogPlan,
     block: PortBlock | undefined,
     tls: Certificate | undefined,
     secret: readonly string[],
@@ -75,7 +77,8 @@ export class LogLogServers implements RunningSystem {
     this.#block = block;
     this.#peers = block === undefined ? [] : peersOn(block.ports);
     this.electionTimeoutMs = block === undefined ? OPTIONS.electionTimeoutMs.default : electionTimeoutMs;
-    const flags = ['--segment-bytes', String(segmentBytes), '--slots', String(slots), '--window-bytes', String(windowBytes)];
+    const spinFlags = spin === undefined ? [] : ['--spin', spin];
+    const flags = ['--segment-bytes', String(segmentBytes), '--slots', String(slots), '--window-bytes', String(windowBytes), ...spinFlags];
     const access = tokens.length > 0 ? ['--tokens'] : [];
     const clusterFlags = [...secret, '--peers', formatPeers(this.#peers), '--election-timeout-ms', String(electionTimeoutMs), ...flags];
     this.#nodes =

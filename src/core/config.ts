@@ -7,7 +7,7 @@ import { clientCapacityBytes, MAX_SLOT_BYTES } from './capacities.ts';
 import { LogError } from './errors.ts';
 import { asFlags, choiceOf, type Giving, numberOf, textOf } from './giving.ts';
 import { DISK_CRITICAL_BYTES, DISK_CRITICAL_SEGMENTS, DISK_LOW_SEGMENTS } from './limits.ts';
-import { type AcceptorChoice, type LogLevelChoice, OPTIONS, type OptionName } from './options.ts';
+import { type AcceptorChoice, type LogLevelChoice, OPTIONS, type OptionName, type SpinChoice } from './options.ts';
 import { clientUrlOf, isWildcard, type Peer, parsePeers } from './peers.ts';
 import { quotasOf } from './quotas.ts';
 import { badAddressWithoutSecrets } from './secrets.ts';
@@ -43,6 +43,7 @@ export interface Config {
   readonly slots: number;
   /** Whether writes are synced. */
   readonly fsync: boolean;
+  readonly spin: SpinChoice;
   readonly acceptor: AcceptorChoice;
   readonly maxPayloadBytes: number;
   readonly windowBytes: number;
@@ -173,6 +174,7 @@ export function configure(given: { readonly [name in OptionName]?: unknown }, gi
     segmentBytes,
     slots,
     fsync: choice('fsync') === 'on',
+    spin: choice('spin') as SpinChoice,
     acceptor: choice('acceptor') as AcceptorChoice,
     maxPayloadBytes: Math.min(number('maxPayloadBytes'), clientCapacityBytes(segmentBytes) - ENTRY_OVERHEAD_BYTES),
     windowBytes: number('windowBytes'),

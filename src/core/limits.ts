@@ -742,3 +742,20 @@ export const CROWDED_ROUND_MS = 3;
  */
 export const CROWDED_BACKLOG_BYTES = 512 * 1024;
 export const CROWDED_BACKLOG_LOOK_MS = 1;
+
+/** Appends come one at a time when so many in a row have found nothing of the log before them unfinished. */
+export const LONE_APPENDS = 4;
+
+/** A segment's writer looks for the next append so long at most before it sleeps; who waits for a disk, or for other nodes, for what they have done. */
+export const WRITER_SPIN_MS = 0.25;
+export const COMMIT_SPIN_MS = 0.5;
+export const RAFT_SPIN_MS = 1;
+
+/** A thread that could not look for so long while it spun was set aside for another one, or has more to do: it sleeps. */
+export const SPIN_GAP_MS = 0.1;
+
+/** After a spin in vain a thread does not spin for twice as long as it did, after the next one for twice that, up to so many times. */
+export const MAX_SPIN_REST = 256;
+
+/** How often a thread that spins looks whether more threads want to run than there are processors; and it looks no more than so often while they do. */
+export const CROWD_LOOK_MS = 50;

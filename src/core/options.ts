@@ -150,6 +150,13 @@ export const OPTIONS = {
     values: ['on', 'off'],
     sentence: 'off: nothing is ever synced, so a power cut can take back what was acknowledged; for tests only, and the same on all nodes',
   },
+  spin: {
+    kind: 'choice',
+    default: 'auto',
+    values: ['auto', 'on', 'off'],
+    sentence:
+      'whether threads look for the next step of an append that is alone for a moment, at most 1 ms, before they sleep: auto: as long as that pays and processors are free; on: also where they are not',
+  },
   acceptor: {
     kind: 'choice',
     default: 'auto',
@@ -325,6 +332,9 @@ export type OptionName = keyof typeof OPTIONS;
 
 /** `info`: everything; `warn` and `error`: only lines of that level and above. */
 export type LogLevelChoice = 'info' | 'warn' | 'error';
+
+/** `auto`: threads spin while that pays and processors are free; `on`: also where they are not; `off`: never. */
+export type SpinChoice = 'auto' | 'on' | 'off';
 
 /** `uws`: uWebSockets.js; `ws`: the package of that name over node:http; `auto`: the first one that can be loaded. */
 export type AcceptorChoice = 'auto' | 'uws' | 'ws';

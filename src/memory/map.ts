@@ -40,7 +40,7 @@ export interface MemoryShape {
 export const CONTROL_AT = 1024;
 const PEERS_AT = CONTROL_AT + 256;
 const PEER_BYTES = 48;
-const SLOT_DESCRIPTORS_AT = CONTROL_AT + 2048;
+const SLOT_DESCRIPTORS_AT = CONTROL_AT + 2112;
 const SLOT_DESCRIPTOR_BYTES = 72;
 
 /** 64-bit words of the control block, by address. Each has one writer at a time, named after it; COMMIT may be lifted by two. */
@@ -119,6 +119,8 @@ export const STATE = {
   PROOFS_REFUSED: CONTROL_AT + 1908, // counts the connections at the port for nodes that did not prove that they belong to the cluster: raft thread
   PROOFS_FAILED: CONTROL_AT + 1916, // counts the connections to other nodes where one end did not believe the other: raft thread
   GENERATION_IS_KNOWN: CONTROL_AT + 1904, // 1 once KNOWN_GENERATION is stored; that never changes then: raft thread
+  LONE: CONTROL_AT + 2048, // 1 while appends come one at a time: threads may spin then (spin.ts). Decides nothing: whoever owns the log's end
+  CROWDED: CONTROL_AT + 2052, // 1 while more threads want to run than there are processors: none spins then. Decides nothing: whoever looked last
   BOUND_AWAITED: CONTROL_AT + 184, // 1 when the open segment's writer rests before COMMIT has reached what is durable: it, and the raft thread
 } as const;
 

@@ -21,6 +21,7 @@ import {
   MAX_PENDING_APPENDS,
 } from '../core/limits.ts';
 import type { Gate } from '../memory/gate.ts';
+import { Lone } from '../memory/lone.ts';
 import { SIGNAL, WORD } from '../memory/map.ts';
 import type { Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
@@ -89,6 +90,7 @@ export class Appends {
   /** Sessions with receipts to send. */
   #answered: Appender[] = [];
   #isTurnPlanned = false;
+  readonly #lone: Lone;
   readonly #awaitCommit: () => void;
   readonly #ordered: (caller: Appender, bytes: number, id: Uint8Array | undefined) => void;
   readonly #loop: AppendPorts['loop'];
@@ -103,6 +105,7 @@ export class Appends {
   constructor({ memory, tail, gate, cluster, loop, maxPayloadBytes, committedLevel = LEVEL_COMMITTED, awaitCommit, ordered }: AppendPorts) {
     this.#memory = memory;
     this.#tail = tail;
+    this.#lone = new Lone(memory);
     this.#gate = gate;
     this.#cluster = cluster;
     this.#loop = loop;
@@ -412,7 +415,10 @@ export class Appends {
     // The others' disks are further away than this node's own.
     if (this.#cluster.others.length > 0) this.#memory.raise(SIGNAL.ORDERED);
     this.#tail.wake();
-    if (this.awaitsCommit) this.#awaitCommit();
+    if (this.awaitsCommit) {
+      this.#lone.ordered(this.#pending.size === 1 && this.#held.isEmpty);
+      this.#awaitCommit();
+    }
     this.#flushAnswers();
   }
 

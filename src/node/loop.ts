@@ -1,5 +1,7 @@
 // The event loop and the clock of the thread that an engine runs on: a port, so that a simulator can have its own.
 
+import { SIGNAL } from '../memory/map.ts';
+import { LoopSpin, type Spin } from '../memory/spin.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 
 /** Something that will be called later. */
@@ -26,10 +28,12 @@ export interface Loop {
 export class NodeLoop implements Loop {
   readonly #memory: TailMemory;
   readonly #run: (callback: () => void) => void;
+  readonly #spin: LoopSpin | undefined;
 
-  /** `broke` gets what a callback throws. */
-  constructor(memory: TailMemory, broke: (thrown: unknown) => void) {
+  /** `broke` gets what a callback throws. `spin`: when it may spin before it waits for the commit; undefined: never. */
+  constructor(memory: TailMemory, broke: (thrown: unknown) => void, spin?: Spin) {
     this.#memory = memory;
+    this.#spin = spin === undefined ? undefined : new LoopSpin(memory, spin);
     this.#run = (callback) => {
       try {
         callback();
@@ -58,6 +62,14 @@ export class NodeLoop implements Loop {
   }
 
   wait(signal: number, seen: number, moved: () => void): void {
+    if (this.#spin !== undefined && signal === SIGNAL.COMMIT) {
+      const ended = (hasMoved: boolean): void => (hasMoved ? this.#run(moved) : this.#sleep(signal, seen, moved));
+      if (this.#spin.begin(signal, seen, ended)) return;
+    }
+    this.#sleep(signal, seen, moved);
+  }
+
+  #sleep(signal: number, seen: number, moved: () => void): void {
     void this.#memory.wait(signal, seen).then(() => this.#run(moved));
   }
 }

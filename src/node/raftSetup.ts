@@ -20,7 +20,7 @@ export function raftSetup(
   recovered: RecoveredLog,
   shared: SharedTailMemory,
 ): Omit<RaftSetup, 'directLog' | 'proof'> {
-  const { node, peerHost, peers, electionTimeoutMs, stagingBytes, fsync } = config;
+  const { node, peerHost, peers, electionTimeoutMs, stagingBytes, fsync, spin } = config;
   const { identity, start, end, commit, lastTerm, terms, sealed, damage, nodes } = recovered;
   const vote = readVote(disk, directory);
   return {
@@ -28,6 +28,7 @@ export function raftSetup(
     identity,
     shared,
     fsync,
+    spin,
     node,
     process: processNumber,
     host: peerHost,

@@ -4,7 +4,9 @@ import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { PROCESS_BYTES } from '../core/ids.ts';
+import { COMMIT_SPIN_MS } from '../core/limits.ts';
 import { LogFold } from '../memory/logFold.ts';
+import { spinOf } from '../memory/processors.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
 import { removeTemporaries } from '../storage/dataDirectory.ts';
 import { fileSystemOf } from '../storage/fileSystem.ts';
@@ -86,7 +88,7 @@ export async function startEngine({
       (await makeIdentity(directory, config, processNumber, log, signal ?? new AbortController().signal, files));
     files?.belongsTo(identity.clusterId);
     const tasks = new Pools(
-      { directory, identity, shared: memory.shared, fsync: config.fsync },
+      { directory, identity, shared: memory.shared, fsync: config.fsync, spin: config.spin },
       { died: failure.fail, short: ({ message }) => log.warn(`the node goes on with fewer threads: ${message}`), keepsRunning },
     );
     pools = tasks;
@@ -103,7 +105,7 @@ export async function startEngine({
       recovered,
       memory,
       failure,
-      loop: new NodeLoop(memory, failure.broke),
+      loop: new NodeLoop(memory, failure.broke, spinOf(memory, config.spin, COMMIT_SPIN_MS, true)),
       tasks,
       peerFiles: files,
       discard: (spare) => rmSync(`${directory}/${spare}`, { force: true }),

@@ -3,6 +3,7 @@
 import { WALK_BAD_CONTROL, WALK_BAD_LEADER, WALK_NEWER_KIND } from '../../assembly/layout.ts';
 import { leaderOfTerm } from '../format/noOp.ts';
 import { newerKind } from '../format/version.ts';
+import { Lone } from '../memory/lone.ts';
 import { WORD } from '../memory/map.ts';
 import type { ReplicatedStatus, Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
@@ -26,9 +27,11 @@ export class ReplicatedEntries {
   readonly #ports: ReplicaPorts;
   readonly #rareLog: RareLog;
   readonly #staged: Staged;
+  readonly #lone: Lone;
 
   constructor(memory: TailMemory, tail: Tail, ports: ReplicaPorts, rareLog: RareLog, staged: Staged) {
     this.#memory = memory;
+    this.#lone = new Lone(memory);
     this.#tail = tail;
     this.#staged = staged;
     this.#ports = ports;
@@ -48,8 +51,12 @@ export class ReplicatedEntries {
       message.entriesTerm > lastTerm
         ? (view: DataView, at: number, end: number): boolean => leaderOfTerm(view, at, end) === message.entriesLeader
         : undefined;
+    const isLone = this.#memory.durable === this.#memory.tail;
     const status = this.#tail.appendReplicated(chunks, bytes, message.entriesTerm, message.base, this.#ports.wallMs(), begins);
-    if (status === 'ordered') this.#ordered(message);
+    if (status === 'ordered') {
+      this.#lone.ordered(isLone);
+      this.#ordered(message);
+    }
     if (status === 'refused') this.#refused(message, from + this.#tail.badAt);
     return OUTCOMES[status];
   }

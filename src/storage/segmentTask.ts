@@ -8,6 +8,7 @@
 
 import { assert, unreachable } from '../core/assert.ts';
 import { SIGNAL, SLOT } from '../memory/map.ts';
+import { type Spin, spinSync } from '../memory/spin.ts';
 import type { SealedSegment, StorageContext } from './context.ts';
 import { SegmentWriter } from './segmentWriter.ts';
 
@@ -134,13 +135,18 @@ export class SegmentTask {
   }
 }
 
-/** Takes all steps of the task of {@link SegmentTask}, in a thread that has nothing else to do. */
-export function writeSegment(context: StorageContext, slot: number, spare: string | undefined): SegmentOutcome {
+/** Takes all steps of the task of {@link SegmentTask}, in a thread that has nothing else to do. `spin`: when it may spin before it sleeps; undefined: never. */
+export function writeSegment(context: StorageContext, slot: number, spare: string | undefined, spin?: Spin): SegmentOutcome {
+  const { memory } = context;
   const task = new SegmentTask(context, slot, spare);
   let timedOut = false;
   while (task.outcome === undefined) {
     const pause = task.step(timedOut);
-    timedOut = pause === 'wait' && context.memory.waitSync(task.signal, task.seen, task.timeoutMs);
+    timedOut = false;
+    if (pause !== 'wait') continue;
+    // Where it waits for a certain time, something was written just now.
+    const hasMoved = spin !== undefined && task.timeoutMs !== undefined && spinSync(memory, spin, task.signal, task.seen);
+    if (!hasMoved) timedOut = memory.waitSync(task.signal, task.seen, task.timeoutMs);
   }
   return task.outcome;
 }

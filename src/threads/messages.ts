@@ -6,6 +6,7 @@ import type { LogError, PlainError } from '../core/errors.ts';
 import type { LevelRange } from '../core/levels.ts';
 import type { ChangeOutcome, MemberChange } from '../core/memberChanges.ts';
 import type { NodesView } from '../core/members.ts';
+import type { SpinChoice } from '../core/options.ts';
 import type { Peer } from '../core/peers.ts';
 import type { AccessChange } from '../format/access.ts';
 import type { Seal } from '../format/controlEntries.ts';
@@ -33,6 +34,7 @@ export interface WorkerSetup {
   readonly shared: SharedTailMemory;
   /** Whether what is written is synced. */
   readonly fsync: boolean;
+  readonly spin: SpinChoice;
 }
 
 /** What goes into a task of {@link DiskTasks}, and what comes back. */

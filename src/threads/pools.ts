@@ -138,8 +138,8 @@ export class ColdPool {
 
   constructor(setup: WorkerSetup, maxThreads: number, events: PoolEvents) {
     // Piscina hands on all of the setup: only what a worker needs.
-    const { directory, identity, shared, fsync } = setup;
-    this.#pool = new ThreadPool({ directory, identity, shared, fsync }, { minThreads: 0, maxThreads, keepsRunning: true, ...events });
+    const { directory, identity, shared, fsync, spin } = setup;
+    this.#pool = new ThreadPool({ directory, identity, shared, fsync, spin }, { minThreads: 0, maxThreads, keepsRunning: true, ...events });
   }
 
   readCold(request: Tasks['readCold']['request']): Promise<number> {

@@ -13,8 +13,10 @@ import {
   MIN_HANG_MS,
   PEER_WINDOW_BYTES,
   RAFT_DESCRIPTOR_WAIT_MS,
+  RAFT_SPIN_MS,
 } from '../core/limits.ts';
 import { follow } from '../memory/follow.ts';
+import { spinOf } from '../memory/processors.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
 import { PeerSockets } from '../peers/peerSockets.ts';
 import type { RaftSettings } from '../raft/core.ts';
@@ -72,6 +74,7 @@ function makeLinks({ node, peers, host, electionTimeoutMs, proof }: RaftSetup, o
 
 function portsOf(setup: RaftSetup, memory: TailMemory, tell: (message: FromRaft) => void, ended: () => void): RaftHostPorts {
   const { directory } = setup;
+  const isAlone = setup.peers.length === 0;
   const disk = diskOf(setup.fsync, RAFT_DESCRIPTOR_WAIT_MS);
   // The feeder says whom it could not feed, and tries again.
   const events = { died: (error: LogError) => tell({ kind: 'failed', error: toPlainError(error) }), short: () => undefined };
@@ -83,7 +86,9 @@ function portsOf(setup: RaftSetup, memory: TailMemory, tell: (message: FromRaft)
       const timer = setTimeout(act, delayMs);
       return { cancel: () => clearTimeout(timer) };
     },
-    follow: (signal, isOver, moved) => void follow(memory, signal, isOver, moved),
+    // What follows a word of a cluster's raft thread keeps its sockets in turns, too.
+    follow: (signal, isOver, moved) =>
+      void follow(memory, signal, isOver, moved, isAlone ? undefined : spinOf(memory, setup.spin, RAFT_SPIN_MS, true)),
     makeLinks: (options) => makeLinks(setup, options),
     saveVote: (vote) => writeVote(disk, directory, vote),
     saveKnown: (before, node, instance) => saveKnown(disk, directory, before, node, instance),

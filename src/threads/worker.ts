@@ -4,7 +4,8 @@
 import { workerData } from 'node:worker_threads';
 import { unreachable } from '../core/assert.ts';
 import { toPlainError } from '../core/errors.ts';
-import { DESCRIPTOR_WAIT_MS } from '../core/limits.ts';
+import { DESCRIPTOR_WAIT_MS, WRITER_SPIN_MS } from '../core/limits.ts';
+import { spinOf } from '../memory/processors.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
 import { allocateFile } from '../storage/allocator.ts';
 import type { StorageContext } from '../storage/context.ts';
@@ -32,6 +33,7 @@ const context: StorageContext = {
   memory,
   nowMs: () => performance.timeOrigin + performance.now(),
 };
+const spin = spinOf(memory, setup.spin, WRITER_SPIN_MS, false);
 /** A read that finds no descriptor is an error for who asked; the log waits for one. */
 const reader = new SegmentReader(new NodeDisk(), context.directory, memory);
 const examiner = new Examiner({ ...context, disk: new NodeDisk() });
@@ -44,7 +46,7 @@ function run(task: TaskRequest): Tasks[TaskRequest['task']]['response'] {
       allocateFile(context.disk, context.directory, task.request.name, task.request.bytes);
       return true;
     case 'write':
-      return writeSegment(context, task.request.slot, task.request.spare);
+      return writeSegment(context, task.request.slot, task.request.spare, spin);
     case 'truncate':
       return truncateLog(context, task.request.offset);
     case 'remove':

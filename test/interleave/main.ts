@@ -14,6 +14,10 @@ process.on('unhandledRejection', (reason) => {
   if (typeof reason !== 'symbol' || reason.description !== SUSPENDED.description) throw reason;
 });
 
+process.on('uncaughtException', (reason: unknown) => {
+  if (typeof reason !== 'symbol' || reason.description !== SUSPENDED.description) throw reason;
+});
+
 const isPlanted = process.argv[2] === '--planted';
 const names = process.argv.slice(isPlanted ? 3 : 2);
 const isWanted = ({ name }: { readonly name: string }): boolean => names.length === 0 || names.includes(name);

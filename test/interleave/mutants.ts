@@ -1,6 +1,7 @@
 // Wrong orders of loads and stores, to be planted by name: each proves that the explorer would find it.
 
 import type { Patch } from '../sim/mutants/mutant.ts';
+import { SPIN_MUTANTS } from './spinMutants.ts';
 import { UPLOAD_MUTANTS } from './uploadMutants.ts';
 
 export interface Interleaving {
@@ -573,8 +574,8 @@ const COMMIT: readonly Interleaving[] = [
     patches: [
       {
         file: FOLLOW,
-        find: 'const seen = memory.signal(signal);\n        moved();\n        await memory.wait(signal, seen);',
-        replace: 'moved();\n        await memory.wait(signal, memory.signal(signal));',
+        find: 'const seen = memory.signal(signal);\n        moved();',
+        replace: 'moved();\n        const seen = memory.signal(signal);',
       },
     ],
     foundBy: ['a lone node commits'],
@@ -702,4 +703,12 @@ const TRUNCATIONS: readonly Interleaving[] = [
   },
 ];
 
-export const MUTANTS: readonly Interleaving[] = [...SLOTS, ...OPEN_SEGMENTS, ...OFFICE, ...COMMIT, ...TRUNCATIONS, ...UPLOAD_MUTANTS];
+export const MUTANTS: readonly Interleaving[] = [
+  ...SLOTS,
+  ...OPEN_SEGMENTS,
+  ...OFFICE,
+  ...COMMIT,
+  ...TRUNCATIONS,
+  ...SPIN_MUTANTS,
+  ...UPLOAD_MUTANTS,
+];

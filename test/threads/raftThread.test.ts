@@ -82,6 +82,7 @@ async function startThread(
     identity,
     shared: memory.shared,
     fsync: true,
+    spin: 'auto',
     takesUploads: false,
     trustsClock: false,
     policy: { bytes: 0, ageMs: 0 },

@@ -75,7 +75,7 @@ describe('a pool of threads', () => {
 
   test('waits for its tasks when it is closed', async () => {
     const { shared } = TailMemory.create({ segmentBytes: 65_536, slots: 3 });
-    const setup = { directory: temporaryDirectory(), identity: {} as Identity, shared, fsync: true };
+    const setup = { directory: temporaryDirectory(), identity: {} as Identity, shared, fsync: true, spin: 'auto' as const };
     const pool = new ThreadPool(setup, { minThreads: 1, maxThreads: 1, keepsRunning: true, died: () => undefined, short: () => undefined });
     const task = pool.run('allocate', { name: 'spare-1.tmp', bytes: 64 * 1024 * 1024 });
     await pool.close();
@@ -84,7 +84,7 @@ describe('a pool of threads', () => {
 
   test('a task whose thread is ended rejects with a LogError', async () => {
     const { shared } = TailMemory.create({ segmentBytes: 65_536, slots: 3 });
-    const setup = { directory: '/nowhere', identity: {} as Identity, shared, fsync: false };
+    const setup = { directory: '/nowhere', identity: {} as Identity, shared, fsync: false, spin: 'off' as const };
     const pool = new ThreadPool(setup, { minThreads: 1, maxThreads: 1, keepsRunning: true, died: () => undefined, short: () => undefined });
     const task = pool.run('recover', {}).catch((thrown: unknown) => thrown);
     await pool.destroy();

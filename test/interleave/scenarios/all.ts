@@ -6,6 +6,7 @@ import { OFFICE_SCENARIOS } from './office.ts';
 import { ORDERED_SCENARIOS } from './orderedUploads.ts';
 import { SEGMENT_SCENARIOS } from './segments.ts';
 import { SLOT_SCENARIOS } from './slots.ts';
+import { SPIN_SCENARIOS } from './spins.ts';
 import { STAGING_SCENARIOS } from './staging.ts';
 import { TRUNCATION_SCENARIOS } from './truncations.ts';
 
@@ -14,6 +15,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...SEGMENT_SCENARIOS,
   ...OFFICE_SCENARIOS,
   ...COMMIT_SCENARIOS,
+  ...SPIN_SCENARIOS,
   ...TRUNCATION_SCENARIOS,
   ...STAGING_SCENARIOS,
   ...ORDERED_SCENARIOS,

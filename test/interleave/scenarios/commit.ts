@@ -12,6 +12,7 @@ import type { Bench, Body } from '../threads.ts';
 import { SMALL } from './batches.ts';
 import { TestMain } from './mainThread.ts';
 import { emptyLog, TestReplica } from './replicas.ts';
+import { alone, spinOfLooks } from './spins.ts';
 
 const rethrow = (thrown: unknown): never => {
   throw thrown;
@@ -131,29 +132,31 @@ function bits(nodes: number): number {
 }
 
 /** Something that waits for the commit to reach one offset after the other. */
-const watches: Body = ({ memory }) => {
-  let target = 10;
-  let done: () => void = () => undefined;
-  const isOver = new Promise<void>((resolve) => {
-    done = resolve;
-  });
-  const watch = new CommitWatch(
-    memory,
-    new NodeLoop(memory, rethrow),
-    () => target > 0,
-    () => {
-      if (target === 10 && memory.commit >= target) target = 20;
-      if (memory.commit < target) return;
-      target = 0;
-      done();
-    },
-  );
-  return async () => {
-    if (memory.commit >= target) target = 20;
-    watch.need();
-    await isOver;
+const watches =
+  (spins: boolean): Body =>
+  ({ memory }) => {
+    let target = 10;
+    let done: () => void = () => undefined;
+    const isOver = new Promise<void>((resolve) => {
+      done = resolve;
+    });
+    const watch = new CommitWatch(
+      memory,
+      new NodeLoop(memory, rethrow, spins ? spinOfLooks(memory, 1) : undefined),
+      () => target > 0,
+      () => {
+        if (target === 10 && memory.commit >= target) target = 20;
+        if (memory.commit < target) return;
+        target = 0;
+        done();
+      },
+    );
+    return async () => {
+      if (memory.commit >= target) target = 20;
+      watch.need();
+      await isOver;
+    };
   };
-};
 
 const commits: Body = ({ memory }) => {
   return () => {
@@ -210,7 +213,13 @@ export const COMMIT_SCENARIOS: readonly Scenario[] = [
     name: 'the commit is watched',
     what: 'no move of the commit is missed by what waits for it',
     setUp: start,
-    threads: { main: watches, raft: commits },
+    threads: { main: watches(false), raft: commits },
+  },
+  {
+    name: 'the commit is watched, spinning',
+    what: 'the same by a main thread that stays in its event loop for a moment before it sleeps',
+    setUp: alone(start),
+    threads: { main: watches(true), raft: commits },
   },
   {
     name: 'receipt with a majority of others',

@@ -20,6 +20,7 @@ import { DIRECTORY, openIdentity } from '../../crash/testNode.ts';
 import type { Scenario } from '../explorer.ts';
 import type { Bench, Body } from '../threads.ts';
 import { LARGE, SMALL } from './batches.ts';
+import { alone, spinOfLooks } from './spins.ts';
 
 const identity = openIdentity(new MemoryDisk(), new Uint8Array(IDENTITY_RANDOM_BYTES));
 
@@ -47,12 +48,13 @@ function orders(...batches: readonly Uint8Array[]): Body {
 }
 
 /** The thread that writes the segment in `slot`, once it is opened. `isSealed`: the segment is full in the end. */
-function writes(slot: number, isSealed: boolean): Body {
+function writes(slot: number, isSealed: boolean, spins = false): Body {
   return ({ memory, ghost }) => {
     const context = contextOf(memory);
+    const spin = spins ? spinOfLooks(memory, 1) : undefined;
     return () => {
       ghost(`slot ${slot} is opened`).waitWhile(0);
-      const outcome = writeSegment(context, slot, 'spare-1.tmp');
+      const outcome = writeSegment(context, slot, 'spare-1.tmp', spin);
       if (isSealed)
         assert(typeof outcome === 'object' && outcome.end === LARGE.length && outcome.entries === 1, 'it is sealed where it was closed');
       else assert(outcome === 'open' || outcome === 'unmade', 'the writer was to stop');
@@ -140,6 +142,14 @@ export const SEGMENT_SCENARIOS: readonly Scenario[] = [
     threads: { main: orders(SMALL), writer: writes(0, false) },
     daemons: ['writer'],
     final: ({ word }) => assert(word(WORD.DURABLE) === 2 * SMALL.length, 'all that was ordered is durable'),
+  },
+  {
+    name: 'order and write, spinning',
+    what: 'the same with a writer that spins before it sleeps',
+    setUp: alone(startWith(SMALL)),
+    threads: { main: orders(SMALL, SMALL), writer: writes(0, false, true) },
+    daemons: ['writer'],
+    final: ({ word }) => assert(word(WORD.DURABLE) === 3 * SMALL.length, 'all that was ordered is durable'),
   },
   {
     name: 'stamp and write',
