@@ -90,7 +90,7 @@ export interface MemberProgress {
 }
 
 /** Between two looks at a node that joins, and two attempts at one that has not come. */
-const LOOK_MS = 250;
+const LOOK_MS = 500;
 
 function stateOf(node: ListedMember, { leader }: MembersAnswer): LogMemberState {
   if (node.id === leader) return 'leads';

@@ -3,7 +3,7 @@
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { scopeNames } from '../core/access.ts';
 import { viewOf } from '../core/bytes.ts';
-import { LogError } from '../core/errors.ts';
+import { isLogError, LogError } from '../core/errors.ts';
 import {
   MAX_CREDIT_BYTES,
   MAX_READ_BYTES,
@@ -585,7 +585,11 @@ export class Requests {
     const actor = { identity, from: session.from };
     void work.then(
       () => this.#audit?.note(what, actor, detail),
-      (thrown: unknown) => this.#audit?.note(what, actor, detail, thrown ?? 'unknown'),
+      (thrown: unknown) => {
+        // Whoever waits for a node that is to come, or for another change, asks again and again.
+        if (!isLogError(thrown, 'NOT_READY', 'CHANGE_IN_PROGRESS') || what !== 'change_nodes')
+          this.#audit?.note(what, actor, detail, thrown ?? 'unknown');
+      },
     );
   }
 

@@ -2,7 +2,7 @@
 
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { ChangeMembersOptions, LogClient, LogMembers, MemberProgress, MembersChange, NewMember } from '../../client/index.ts';
-import { isLogError } from '../../core/errors.ts';
+import { isLogError, LogError } from '../../core/errors.ts';
 import { MAX_NODE_ID } from '../../core/limits.ts';
 import { commandTimeoutOption, jsonOption, parseInteger, urlOption, withExamples } from '../arguments.ts';
 import { withClient } from '../connection.ts';
@@ -33,8 +33,9 @@ function parseNewMember(text: string): NewMember {
   const member = { id: Number(id), host: six ?? name ?? '', port: Number(port), peerPort: Number(peerPort) };
   const isPort = (value: number): boolean => value >= 1 && value <= MAX_PORT;
   if (parts === null || member.id < 1 || member.id > MAX_NODE_ID || !isPort(member.port) || !isPort(member.peerPort)) {
+    // Without an at sign of its own: of what stands before the last one nothing is shown, because it may be a secret.
     throw new InvalidArgumentError(
-      `It must be ${MEMBER_FORM}, such as 4@10.0.0.4:7070/7170: its id, 1 to ${MAX_NODE_ID}, where it is, its port for clients and that for the other nodes.`,
+      `It must be an id from 1 to ${MAX_NODE_ID}, an at sign, and where the node is: HOST:PORT/PEERPORT, its ports for clients and for the other nodes.`,
     );
   }
   return member;
@@ -148,6 +149,10 @@ async function runRemove(id: number, options: ChangeOptions): Promise<void> {
 
 async function runReplace(old: number, next: NewMember | number, options: ChangeOptions): Promise<void> {
   const id = typeof next === 'number' ? next : next.id;
+  if (id === old) {
+    const sentence = `node ${old} cannot take its own place: if its disk is lost, start it with an empty directory and its old id`;
+    throw new LogError('USAGE', sentence);
+  }
   await change(
     options,
     async (log, how) => {
