@@ -136,6 +136,12 @@ export class Changes {
     return `of the ${voters.length} voters then, only ${reached.length} are heard from and fed, which are no majority: nothing could be committed any more`;
   }
 
+  /** Whether the directory that the link to `node` leads to has answered in this term, lately. A link may outlive the process that it was made with. */
+  hears(node: NodeId): boolean {
+    const progress = this.#peers.get(node);
+    return progress !== undefined && this.#isHeard(progress);
+  }
+
   #isHeard({ contactMs }: Progress): boolean {
     const { nowMs, settings } = this.#core;
     return contactMs >= nowMs - settings.electionTimeoutMs;

@@ -136,12 +136,17 @@ export class NodesOfLog {
     return faultOfConfiguration([{ ...addressed, role: 'voter' }]) === undefined ? addressed : member;
   }
 
-  /** A node's id has another disk than the set says: it is a learner with that one, and the one that was lost never counts again. */
+  /**
+   * A node's id has another disk than the set says: it is a learner with that one, and the one that was lost never counts again. Only for a disk that answers: a
+   * link to a process that has ended may be older than what the set says, and whatever is replaced is locked out for good.
+   */
   #withNewDisk(members: Configuration): Configuration | undefined {
-    const { members: known, settings } = this.#raft;
+    const { members: known, settings, leadership } = this.#raft;
     for (const member of members) {
-      const instance = member.id === settings.id ? settings.instance : known.instanceOf(member.id);
+      const isOwn = member.id === settings.id;
+      const instance = isOwn ? settings.instance : known.instanceOf(member.id);
       if (instance === undefined || instance === member.instance) continue;
+      if (!isOwn && leadership?.changes.hears(member.id) !== true) continue;
       // Who was only fed goes on to be.
       const replaced: Member = { ...member, instance, role: member.role === 'reader' ? 'reader' : 'learner' };
       if (hasDirectory(known.removed, replaced)) continue;

@@ -4,9 +4,12 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Configuration, Member } from '../../../src/core/members.ts';
+import { LogFold } from '../../../src/memory/logFold.ts';
 import { Membership, NO_CONFIGURATIONS } from '../../../src/raft/membership.ts';
 import type { Raft } from '../../../src/raft/raft.ts';
+import { NodesOfLog } from '../../../src/replication/nodesOfLog.ts';
 import { Random } from '../../assembly/random.ts';
+import { smallMemory } from '../../crash/testNode.ts';
 import { MEMBER_MUTANTS } from '../mutants/members.ts';
 import { type Copy, patch, plant } from '../mutants/mutant.ts';
 import { type CoreNode, ELECTION_MS } from './coreNode.ts';
@@ -150,6 +153,25 @@ describe('the set of nodes', () => {
     script.node(1).turn((raft) => raft.hung(false));
     script.world.crash(script.node(2));
     expect([script.node(1).raft.isHung, script.campaign(1) || script.node(1).raft.role === 'leader']).toEqual([false, true]);
+  });
+
+  it('gets another disk of a node only where that answers: a link that is left over may be older than the set', () => {
+    const script = cluster(1, 1);
+    script.changed(1, withMember(script.member(2, 'reader')));
+    const memory = smallMemory();
+    const nodes = new NodesOfLog(script.node(1).raft, new LogFold(memory), memory, []);
+    const due = (): string | undefined => nodes.next()?.find(({ id }) => id === 2)?.instance;
+    // Nobody is there any more: the process had a disk that was replaced before this leader heard of it.
+    script.world.crash(script.node(2));
+    script.node(1).turn((raft) => raft.met(2, 'f'.repeat(16)));
+    script.pass(2 * ELECTION_MS);
+    expect(due()).toBeUndefined();
+    script.world.restart(script.node(2));
+    script.pass(300);
+    expect(due()).toBeUndefined();
+    script.world.replaceDisk(script.node(2), true);
+    script.pass(300);
+    expect(due()).toBe(script.node(2).disk.instance);
   });
 
   it('is not changed before an entry of the leader’s own term is committed (the single-server bug of 2015)', () => {
