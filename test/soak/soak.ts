@@ -8,8 +8,8 @@ import type { ClusterNode } from '../../src/cluster/clusterNode.ts';
 import { LocalCluster } from '../../src/cluster/localCluster.ts';
 import { until } from '../../src/cluster/until.ts';
 import { Random } from '../assembly/random.ts';
-import { earlierBuild } from '../support/earlierBuild.ts';
 import { runCommand } from '../support/server.ts';
+import { buildOf } from './buildOf.ts';
 import { Ledger } from './ledger.ts';
 import { descriptorCount, residentMib, Times, Trend } from './trends.ts';
 import { Dashboards, Follower, produce, Reader } from './users.ts';
@@ -258,8 +258,7 @@ class Soak {
 /** Runs a soak. Resolves to what is wrong, and what was seen. */
 export async function runSoak(options: SoakOptions): Promise<SoakResult> {
   const { directory, commit, tell } = options;
-  const earlier = commit === undefined ? undefined : earlierBuild(commit, join(directory, 'earlier'));
-  if (commit !== undefined && earlier === undefined) return { problems: [`there is no commit ${commit} in this history`], facts: [] };
+  const earlier = commit === undefined ? undefined : buildOf(commit, join(directory, 'earlier'));
   const cluster = await LocalCluster.make({ nodes: 3, directory, flags: FLAGS });
   try {
     const leader = await cluster.start();

@@ -6,8 +6,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Of this module's source, or of what was built of it in dist/. */
-const ROOT = fileURLToPath(new URL(/\/dist\/test\/support\/[^/]+$/.test(import.meta.url) ? '../../..' : '../..', import.meta.url));
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const require = createRequire(import.meta.url);
 
 /** What the build is made of. The rest of a commit is not looked at. */
