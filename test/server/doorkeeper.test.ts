@@ -1,38 +1,26 @@
-// Who comes in, and what each scope allows, at both acceptors, in this process: the whole matrix of scopes and requests, what strangers are told, and
-// what becomes of those whose token ends.
+// Who comes in, at both acceptors, in this process: what strangers are told, and what becomes of those whose token ends.
 
 import { createHash } from 'node:crypto';
 import { get, type IncomingMessage } from 'node:http';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
-import { NO_QUOTAS, SCOPES, type Scope, scopeNames, type TokenRecord } from '../../src/core/access.ts';
+import { NO_QUOTAS, SCOPES, type TokenRecord } from '../../src/core/access.ts';
 import { MAX_STRANGERS } from '../../src/core/limits.ts';
 import {
   type Answer,
-  APPEND,
   AUTHENTICATE,
-  CANCEL,
   CLOSE_TOKEN_ENDED,
   CLOSE_UNAUTHENTICATED,
   decodeAnswer,
   END,
-  END_LINEARIZABLE,
   encodeAuthenticate,
-  FIND,
-  READ,
-  RETENTION,
-  RETENTION_AGE,
   requestMessage,
   SUBPROTOCOL,
-  SUBSCRIBE,
   TRIM,
   TRIM_DRY_RUN,
-  UPGRADE,
-  UPGRADE_FINALIZE,
 } from '../../src/protocol/client.ts';
 import { type TokenDoor as Door, openDoor } from '../contract/tokenDoor.ts';
 import { TestTokens } from '../support/access.ts';
-import { frameEntries } from './support/entries.ts';
 import { eventually } from './support/fixture.ts';
 import { RawClient } from './support/rawClient.ts';
 
@@ -83,40 +71,6 @@ function refused({ server }: Door, options: WebSocket.ClientOptions): Promise<[n
   });
 }
 
-const one = frameEntries([Buffer.from('x')], []);
-
-function append(id: number): Uint8Array {
-  const message = new Uint8Array(24 + one.length);
-  message.set(requestMessage(APPEND, 0, id, 0, 1));
-  message.set(one, 24);
-  return message;
-}
-
-/** Every request, and the scope that it needs, as docs/PROTOCOL.md says it. */
-const REQUESTS: readonly [string, Scope | undefined, (id: number) => Uint8Array][] = [
-  ['CANCEL', undefined, (id) => requestMessage(CANCEL, 0, id)],
-  ['READ', 'read', (id) => requestMessage(READ, 0, id, 1 << 30)],
-  ['SUBSCRIBE', 'read', (id) => requestMessage(SUBSCRIBE, 0, id, 1 << 30, 1)],
-  ['END', 'read', (id) => requestMessage(END, 0, id)],
-  ['END LINEARIZABLE', 'read', (id) => requestMessage(END, END_LINEARIZABLE, id)],
-  ['FIND', 'read', (id) => requestMessage(FIND, 0, id, 1)],
-  ['RETENTION', 'read', (id) => requestMessage(RETENTION, 0, id)],
-  ['UPGRADE', 'read', (id) => requestMessage(UPGRADE, 0, id)],
-  ['APPEND', 'append', append],
-  ['TRIM', 'trim', (id) => requestMessage(TRIM, 0, id, 0)],
-  ['TRIM DRY_RUN', 'trim', (id) => requestMessage(TRIM, TRIM_DRY_RUN, id, 0)],
-  ['RETENTION set', 'trim', (id) => requestMessage(RETENTION, RETENTION_AGE, id)],
-  ['UPGRADE FINALIZE', 'admin', (id) => requestMessage(UPGRADE, UPGRADE_FINALIZE, id)],
-];
-
-const PAGES: readonly [string, Scope][] = [
-  ['/status', 'metrics'],
-  ['/metrics', 'metrics'],
-  ['/log/x/segments', 'read'],
-];
-
-const allows = (scope: Scope, needed: Scope | undefined): boolean => needed === undefined || scope === needed || scope === 'admin';
-
 /** A download over HTTP by hand, as far as it has come. */
 class Download {
   readonly length: number;
@@ -165,26 +119,6 @@ describe.each(ACCEPTORS)('by %s', (acceptor) => {
       end = ending;
     });
     return () => end();
-  });
-
-  test('each scope allows what the table says, and nothing else', async () => {
-    for (const scope of scopeNames(63)) {
-      const token = door.tokens.make({ scopes: SCOPES[scope] });
-      const visitor = new Visitor(door, shown(token));
-      await visitor.told(1);
-      for (const [i, [, , message]] of REQUESTS.entries()) visitor.socket.send(message(100 + i));
-      const expected = REQUESTS.filter(([, needed]) => !allows(scope, needed)).map(([, needed]) => needed);
-      await visitor.told(REQUESTS.length + 1);
-      const forbidden = (await visitor.told(1)).flatMap((answer) =>
-        answer.kind === 'error' && answer.code === 'FORBIDDEN' ? [[answer.requestId, scopeNames(answer.offset).join()] as const] : [],
-      );
-      expect(forbidden.toSorted(([a], [b]) => a - b).map(([, needed]) => needed)).toEqual(expected);
-      for (const [page, needed] of PAGES) {
-        const { status } = await fetch(`${door.http}${page}`, shown(token));
-        expect([scope, page, status === 403]).toEqual([scope, page, !allows(scope, needed)]);
-      }
-      visitor.socket.terminate();
-    }
   });
 
   test('a stranger is told the version, and nothing else', async () => {
