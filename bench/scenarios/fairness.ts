@@ -1,4 +1,5 @@
-// What one token costs another one: one append in flight by a token that is alone, and then beside another token that takes all it can get.
+// What one token costs another one: one append in flight by a token that is alone, and then beside another token that takes all it can get. The same
+// beside that load on another node of this machine says what of it the processors and the disk cost, whoever shares out turns.
 
 import type { Sample } from '../sample.ts';
 import type { Context, LogUnderTest, Scenario } from '../scenario.ts';
@@ -45,18 +46,15 @@ async function beside(
   }
 }
 
-async function measure(context: Context, log: LogUnderTest): Promise<Sample[]> {
+async function measure(context: Context, log: LogUnderTest, elsewhere: LogUnderTest): Promise<Sample[]> {
   const { smallBytes, largeBytes } = context.sizes;
   const [greedy, modest] = log.running.tokens;
-  if (greedy === undefined || modest === undefined) throw new Error('there are not two tokens');
+  const [stranger] = elsewhere.running.tokens;
+  if (greedy === undefined || modest === undefined || stranger === undefined) throw new Error('there are not two tokens');
   const appends =
-    (payloadBytes: number): Busy =>
+    (payloadBytes: number, to = log, token = greedy): Busy =>
     (signal) =>
-      log.load(
-        'append',
-        { payloadBytes, warmUpSeconds: 0, seconds: ENDLESS_SECONDS, entries: 0, batchEntries: 0 },
-        { token: greedy, signal },
-      );
+      to.load('append', { payloadBytes, warmUpSeconds: 0, seconds: ENDLESS_SECONDS, entries: 0, batchEntries: 0 }, { token, signal });
   const alone = await one(context, log, modest, 'alone');
   const samples: Sample[] = [
     { what: 'alone: p50', value: alone.p50Ms, unit: 'ms' },
@@ -74,14 +72,27 @@ async function measure(context: Context, log: LogUnderTest): Promise<Sample[]> {
       { what: `${when}: p99 to that alone`, value: found.p99Ms / alone.p99Ms, unit: '×', target: { is: 'at most', value: MOST_RATIO } },
     );
   }
+  const controls: readonly (readonly [string, Busy])[] = [
+    [`beside appends of ${smallBytes} B to another node`, appends(smallBytes, elsewhere, stranger)],
+    [`beside appends of ${largeBytes} B to another node`, appends(largeBytes, elsewhere, stranger)],
+  ];
+  for (const [when, busy] of controls) {
+    const found = await beside(context, log, modest, when, busy);
+    samples.push(
+      { what: `${when}: p99`, value: found.p99Ms, unit: 'ms' },
+      { what: `${when}: p99 to that alone`, value: found.p99Ms / alone.p99Ms, unit: '×' },
+    );
+  }
   return samples;
 }
 
 export const fairness: Scenario = {
   name: 'fairness',
-  about: 'one append of 100 B in flight by one token, alone and beside another token at full speed: p50, p99, and the ratio',
+  about:
+    'one append of 100 B in flight by one token, alone, beside another token at full speed, and beside that on another node: p50, p99, ratios',
   takes: 'loglog',
   run(context: Context): Promise<Sample[]> {
-    return context.withLogLog({ nodes: 1, tokens: 2 }, (log) => measure(context, log));
+    const plan = { nodes: 1, tokens: 2 } as const;
+    return context.withLogLog(plan, (log) => context.withLogLog(plan, (elsewhere) => measure(context, log, elsewhere)));
   },
 };
