@@ -47,7 +47,7 @@ export interface ListenerOptions {
   readonly unfinishedCheckMs?: number;
   readonly unfinishedMs?: number;
   /** For tests: how long a client may take to show who it is. */
-  readonly strangerMs?: number;
+  readonly strangerMs?: number | undefined;
 }
 
 export interface ListenerEvents {

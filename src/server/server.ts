@@ -51,6 +51,8 @@ export interface ServerOptions extends Omit<EngineOptions, 'config' | 'beforeCha
   readonly config: Config;
   /** For tests. Default: those of the log. */
   readonly tokens?: Tokens | undefined;
+  /** For tests. How long who shows no token may stay, in milliseconds. Default AUTHENTICATION_MS. */
+  readonly strangerMs?: number | undefined;
 }
 
 /** `config` with what is so: whether the node stands open where others reach it. Throws a LogError `USAGE` where it would, and was not to. */
@@ -100,7 +102,7 @@ export class LogServer implements Door {
   #port = 0;
 
   /** Starts an engine and listens. Throws a LogError that says what is wrong, and leaves nothing open then. */
-  static async start({ config: given, log: lines, signal, directLog, mirror, tokens }: ServerOptions): Promise<LogServer> {
+  static async start({ config: given, log: lines, signal, directLog, mirror, ...doors }: ServerOptions): Promise<LogServer> {
     const log = new EventLog(lines);
     const config = checkExposure(given, mirror !== undefined, log);
     if (!config.fsync) log.warn(nothingDurable(config));
@@ -111,7 +113,7 @@ export class LogServer implements Door {
     const beforeChange = (): Promise<void> => checkPort(config.host, config.port, `; name another ${config.callOf('port')}`);
     const engine = await startEngine({ config, log, signal, directLog, mirror, beforeChange });
     try {
-      const server = new LogServer(engine, config, log, places, makeAcceptor, tls, tokens);
+      const server = new LogServer(engine, config, log, places, makeAcceptor, tls, doors);
       secure = (changed) => server.#secure(changed);
       await server.#open();
       return server;
@@ -129,7 +131,7 @@ export class LogServer implements Door {
     places: ClientPlaces,
     makeAcceptor: MakeAcceptor,
     tls: WatchedFiles<ListenerTls> | undefined,
-    tokens: Tokens = engine.access,
+    { tokens = engine.access, strangerMs }: Pick<ServerOptions, 'tokens' | 'strangerMs'>,
   ) {
     this.engine = engine;
     this.failed = engine.failed;
@@ -158,6 +160,7 @@ export class LogServer implements Door {
         places,
         maxMessageBytes: maxMessageBytes(limits),
         budget: budgetOf(limits),
+        strangerMs,
         backlogBytes: () => engine.memory.tail - engine.memory.durable,
         origins: this.#origins,
         tls: this.#tls?.value,

@@ -20,10 +20,14 @@ export interface TokenDoor {
   readonly audited: readonly Readonly<Record<string, string>>[];
 }
 
+/** So long strangers may stay: a test says when it is over. */
+const STRANGER_MS = 600_000;
+
 /** Starts one, which stops when the test ends, or, with `ending`, when that calls what it is given. */
 export async function openDoor(
   options: { readonly [name in OptionName]?: unknown } = {},
   ending: Ending = onTestFinished,
+  strangerMs = STRANGER_MS,
 ): Promise<TokenDoor> {
   const tokens = new TestTokens();
   const warnings: string[] = [];
@@ -32,7 +36,7 @@ export async function openDoor(
   const config = configure({ data, port: 0, slots: 3, segmentBytes: 1 << 20, fsync: 'off', tokens: 'on', ...options });
   const warn = (text: string): void => void warnings.push(text);
   const audit = (fields: Readonly<Record<string, string>>): void => void audited.push(fields);
-  const server = await LogServer.start({ config, log: { info: () => undefined, warn, error: warn, audit }, tokens });
+  const server = await LogServer.start({ config, log: { info: () => undefined, warn, error: warn, audit }, tokens, strangerMs });
   ending(async () => {
     await server.stop();
     removeDirectory(data);

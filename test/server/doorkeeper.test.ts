@@ -318,6 +318,16 @@ describe.each(ACCEPTORS)('by %s', (acceptor) => {
     expect(metrics).toMatch(/^loglog_authentications_total\{result="accepted"\} [1-9]/m);
   });
 
+  test('a stranger that shows nothing is told so after a while, and goes', async () => {
+    const door = await openDoor({ acceptor }, onTestFinished, 100);
+    const known = new Visitor(door, shown(door.tokens.make()));
+    expect((await known.told(1))[0]?.kind).toBe('hello');
+    const silent = new Visitor(door);
+    expect(await silent.closed).toBe(CLOSE_UNAUTHENTICATED);
+    expect((await silent.told(2))[1]).toMatchObject({ kind: 'error', code: 'UNAUTHENTICATED', fatal: true });
+    expect(known.socket.readyState).toBe(WebSocket.OPEN);
+  });
+
   test('strangers take no place of those who were let in', async () => {
     const door = await openDoor({ acceptor, maxConnections: 2 });
     const token = door.tokens.make();
