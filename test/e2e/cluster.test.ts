@@ -1,6 +1,6 @@
 // Clusters of real processes: a short run under the nemesis, and single scenarios, each with what must come of it.
 
-import { closeSync, cpSync, existsSync, openSync, readSync, writeSync } from 'node:fs';
+import { cpSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { KIND_DATA } from '../../assembly/layout.ts';
@@ -17,6 +17,7 @@ import { makeDirectory } from '../server/support/fixture.ts';
 import { removeDirectory, temporaryDirectory } from '../server/support/processNode.ts';
 import { RawClient, Refused } from '../server/support/rawClient.ts';
 import { runCommand } from '../support/server.ts';
+import { flipBit } from './disks.ts';
 import { readLog } from './finalLog.ts';
 import { LoadedCluster } from './loadedCluster.ts';
 import { runCluster } from './run.ts';
@@ -125,16 +126,6 @@ async function textsOf(node: ClusterNode): Promise<string[]> {
     for (const { kind, payload } of walkEntries(bytes, at)) if (kind === KIND_DATA) all.push(payload.toString());
   });
   return all;
-}
-
-/** Flips a bit of the byte at `position` of a file. */
-function flipBit(path: string, position: number): void {
-  const file = openSync(path, 'r+');
-  const byte = new Uint8Array(1);
-  readSync(file, byte, 0, 1, position);
-  byte[0] = (byte[0] ?? 0) ^ 1;
-  writeSync(file, byte, 0, 1, position);
-  closeSync(file);
 }
 
 test('a cluster to which nothing happens makes no mistake under load (Bufstream 0.1.0)', { timeout }, async () => {

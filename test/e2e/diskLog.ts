@@ -26,13 +26,23 @@ function segmentsOf(directory: string): { readonly base: number; readonly bytes:
   });
 }
 
-/** What receipts that named `node` promised and its directory does not have, in sentences. The node must not run. */
-export function missingFromDisk(node: ClusterNode, { appends }: Pick<History, 'appends'>): string[] {
+/**
+ * What receipts that named `node` promised and its directory does not have, in sentences. What `isExcused` says it need not have is not
+ * looked for. The node must not run.
+ */
+export function missingFromDisk(
+  node: ClusterNode,
+  { appends }: Pick<History, 'appends'>,
+  isExcused: (node: number, offset: number, firstBase: number) => boolean = () => false,
+): string[] {
   const entries = new Map<number, LogEntry>();
-  for (const { base, bytes } of segmentsOf(node.data)) for (const entry of walkEntries(bytes, base)) entries.set(entry.offset, entry);
+  const segments = segmentsOf(node.data);
+  const first = segments[0]?.base ?? Number.POSITIVE_INFINITY;
+  for (const { base, bytes } of segments) for (const entry of walkEntries(bytes, base)) entries.set(entry.offset, entry);
   const problems: string[] = [];
   for (const { ids, invoked, result } of appends) {
     if (result.kind !== 'ok' || result.nodes?.includes(node.id) !== true || invoked < node.wipedAtMs) continue;
+    if (isExcused(node.id, result.offset, first)) continue;
     let at = result.offset;
     for (const id of ids) {
       const entry = entries.get(at);
@@ -51,25 +61,26 @@ export function missingFromDisk(node: ClusterNode, { appends }: Pick<History, 'a
   return problems;
 }
 
-/** A digest of [0, end) as a directory has it; says how far it goes when that is less. */
-function digestDisk(directory: string, end: number): string {
+/** A digest of [start, end) as a directory has it; says how far it goes when that is less. */
+function digestDisk(directory: string, start: number, end: number): string {
   const hash = createHash('sha256');
-  let at = 0;
+  let at = start;
   for (const { base, bytes } of segmentsOf(directory)) {
-    if (base !== at || at >= end) break;
-    const part = bytes.subarray(0, end - at);
+    if (base + bytes.length <= start) continue;
+    if (base > at || at >= end) break;
+    const part = bytes.subarray(at - base, end - base);
     hash.update(part);
     at += part.length;
   }
-  return at === end ? hash.digest('hex') : `only [0, ${at})`;
+  return at === end ? hash.digest('hex') : `only [${start}, ${at})`;
 }
 
-/** Where the directories of stopped nodes differ in [0, end), in sentences. */
-export function compareDisks(nodes: readonly Pick<ClusterNode, 'id' | 'data'>[], end: number): string[] {
-  const digests = nodes.map((node) => digestDisk(node.data, end));
+/** Where the directories of stopped nodes differ in [start, end), in sentences. */
+export function compareDisks(nodes: readonly Pick<ClusterNode, 'id' | 'data'>[], start: number, end: number): string[] {
+  const digests = nodes.map((node) => digestDisk(node.data, start, end));
   return nodes.flatMap((node, i) =>
     digests[i] === digests[0]
       ? []
-      : [`the directories of nodes ${nodes[0]?.id} and ${node.id} differ in [0, ${end}): ${digests[0]} and ${digests[i]}`],
+      : [`the directories of nodes ${nodes[0]?.id} and ${node.id} differ in [${start}, ${end}): ${digests[0]} and ${digests[i]}`],
   );
 }

@@ -2,7 +2,7 @@
 // memory. Both need rights and tools that may not be there; what is missing is said, not passed over.
 
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, rmSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readSync, rmSync, statfsSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Whether strace may attach to a process and delay its calls; a sentence when not. */
@@ -96,4 +96,14 @@ export class SmallDisk {
   unmount(): void {
     if (mounted.delete(this)) execFileSync('umount', ['--lazy', this.directory]);
   }
+}
+
+/** Flips a bit of the byte at `position` of a file. */
+export function flipBit(path: string, position: number): void {
+  const file = openSync(path, 'r+');
+  const byte = new Uint8Array(1);
+  readSync(file, byte, 0, 1, position);
+  byte[0] = (byte[0] ?? 0) ^ 1;
+  writeSync(file, byte, 0, 1, position);
+  closeSync(file);
 }

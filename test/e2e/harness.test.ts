@@ -35,12 +35,13 @@ test('a node whose disk goes back in time is found out: what it lost, and what r
   );
   const end = loaded.context.acknowledgedEnd;
   const disks = [kept, backup].map((data, i) => ({ id: i + 1, data }));
-  expect(compareDisks(disks, end).join()).toMatch(
+  expect(compareDisks(disks, 0, end).join()).toMatch(
     /the directories of nodes 1 and 2 differ in \[0, \d+\): [0-9a-f]{64} and only \[0, \d+\)/,
   );
   expect(
     compareDisks(
       [disks[0], disks[0]].flatMap((disk) => disk ?? []),
+      0,
       end,
     ),
   ).toEqual([]);

@@ -6,11 +6,13 @@ import { until } from '../../src/cluster/until.ts';
 import { checkHistory } from '../../src/history/check.ts';
 import { HistoryRecorder } from '../../src/history/recorder.ts';
 import { Random } from '../assembly/random.ts';
+import { Archive } from './archive.ts';
 import { missingFromDisk } from './diskLog.ts';
 import { readFinalLog } from './finalLog.ts';
 import { LoadContext } from './load/context.ts';
 import { Load } from './load/load.ts';
 import { Monitor } from './monitor.ts';
+import type { Life } from './nemesis/life.ts';
 
 const ENTRIES_AFTER_MENDING = 200;
 /** Within this, a cluster that is whole must do whatever is asked of it. */
@@ -34,9 +36,11 @@ export class LoadedCluster {
   readonly recorder = new HistoryRecorder(() => performance.now());
   readonly monitor: Monitor;
   readonly facts: Facts = {};
+  readonly #archive = new Archive(this.recorder);
   readonly #patienceMs: number;
   readonly #waits: string[] = [];
   #load: Load | undefined;
+  #life: Life | undefined;
 
   private constructor(cluster: LocalCluster, seed: number, { patienceMs = PATIENCE_MS, thinkMs = THINK_MS }: LoadOptions) {
     this.cluster = cluster;
@@ -51,7 +55,10 @@ export class LoadedCluster {
     loaded.monitor.start();
     for (const node of cluster.nodes) node.onDeath = () => loaded.#inspect(node);
     try {
-      loaded.#load = await Load.start(cluster, loaded.context);
+      const load = await Load.start(cluster, loaded.context);
+      loaded.#load = load;
+      const client = await load.connect(cluster.urls);
+      loaded.#life = { archive: loaded.#archive, context: loaded.context, client, readTo: () => load.readTo };
     } catch (thrown) {
       await loaded.abandon();
       throw thrown;
@@ -76,10 +83,13 @@ export class LoadedCluster {
     await this.#must(this.cluster.allVoters(this.#patienceMs));
     await this.monitor.stop();
     tell(`reading the log, ${end} bytes, from every node`);
-    const log = await readFinalLog(this.cluster.nodes, end, (offset, to, term, id) => this.recorder.entry(offset, to, term, id));
+    const start = await this.#startEverywhere();
+    const log = await readFinalLog(this.cluster.nodes, { start, end }, (offset, to, term, id) => this.recorder.entry(offset, to, term, id));
     tell('checking the history');
-    const violations = checkHistory(this.recorder, log.entries, { majority: this.cluster.majority });
+    const violations = checkHistory(this.recorder, [...this.#archive.before(start), ...log.entries], { majority: this.cluster.majority });
     this.#countFacts(end, log.entries.length);
+    this.facts.logStart = start;
+    this.facts.heals = this.cluster.nodes.reduce((sum, node) => sum + (node.log().match(/was healed/g)?.length ?? 0), 0);
     return [
       ...this.#waits,
       ...log.differences,
@@ -87,6 +97,21 @@ export class LoadedCluster {
       ...this.context.problems,
       ...violations.map(({ kind, sentence }) => `${kind}: ${sentence}`),
     ];
+  }
+
+  /** What is trimmed is trimmed on all nodes. Returns where the log starts. */
+  async #startEverywhere(): Promise<number> {
+    const start = await until(
+      'for all nodes to begin their logs at one offset',
+      async () => {
+        const starts = (await this.cluster.statuses()).map(({ status }) => status.log.start);
+        return starts.length === this.cluster.nodes.length && new Set(starts).size === 1 && { at: starts[0] ?? 0 };
+      },
+      this.#patienceMs,
+    );
+    const { askedTo } = this.#archive;
+    if (start.at > askedTo) this.context.problem(`the log starts at ${start.at}, and nobody asked to trim it past ${askedTo}`);
+    return start.at;
   }
 
   /** What does not come about in time is wrong, but no reason not to look at the rest. */
@@ -101,7 +126,13 @@ export class LoadedCluster {
   /** A node has died: is everything on its disk that receipts said it has? */
   #inspect(node: ClusterNode): void {
     this.facts.disksInspected = Number(this.facts.disksInspected ?? 0) + 1;
-    for (const problem of missingFromDisk(node, this.recorder)) this.context.problem(problem);
+    for (const problem of missingFromDisk(node, this.recorder, (...at) => this.#archive.isExcused(...at))) this.context.problem(problem);
+  }
+
+  /** What a nemesis may do to the log itself. */
+  get life(): Life {
+    if (this.#life === undefined) throw new Error('the load has not begun');
+    return this.#life;
   }
 
   async abandon(): Promise<void> {

@@ -1,4 +1,4 @@
-// Looks at every node several times a second while a run lasts: who leads, in which term, and whether a commit ever falls.
+// Looks at every node several times a second while a run lasts: who leads, in which term, and whether a commit, or a log's start, ever falls.
 
 import type { ClusterNode } from '../../src/cluster/clusterNode.ts';
 import type { LocalCluster } from '../../src/cluster/localCluster.ts';
@@ -18,6 +18,7 @@ export class Monitor {
   /** Of each process, as it was seen last. */
   readonly #counts = new Map<string, NodeStatus['uploads']>();
   readonly #commits = new Map<string, number>();
+  readonly #starts = new Map<string, number>();
   #isStopping = false;
   #looking: Promise<unknown> = Promise.resolve();
 
@@ -50,7 +51,9 @@ export class Monitor {
         const { role, term } = status.node;
         if (role === 'leader') this.#leads(node.id, term);
         this.#counts.set(`${node.id}/${startCount}`, status.uploads);
-        this.#committed(`node ${node.id}, start ${startCount}`, status.log.commit);
+        const who = `node ${node.id}, start ${startCount}`;
+        this.#grows(this.#commits, 'commit', who, status.log.commit);
+        this.#grows(this.#starts, 'start of the log', who, status.log.start);
       }
       await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));
     }
@@ -62,9 +65,9 @@ export class Monitor {
     this.leaders.set(term, id);
   }
 
-  #committed(who: string, commit: number): void {
-    const before = this.#commits.get(who) ?? 0;
-    if (commit < before) this.problems.push(`the commit of ${who} fell from ${before} to ${commit}`);
-    this.#commits.set(who, commit);
+  #grows(seen: Map<string, number>, what: string, who: string, now: number): void {
+    const before = seen.get(who) ?? 0;
+    if (now < before) this.problems.push(`the ${what} of ${who} fell from ${before} to ${now}`);
+    seen.set(who, now);
   }
 }

@@ -1,10 +1,12 @@
-// What goes wrong with a cluster in a run, by seed. Three lanes go on at the same time, so that faults of processes, links and disks meet
+// What goes wrong with a cluster in a run, by seed. Four lanes go on at the same time, so that faults of processes, links and disks, and trims, meet
 // in every combination. Each fault mends itself before its lane goes on; what the system does not let us break is left out, and said.
 
+import type { ClusterNode } from '../../src/cluster/clusterNode.ts';
 import type { LocalCluster } from '../../src/cluster/localCluster.ts';
 import { Random } from '../assembly/random.ts';
 import type { SmallDisk } from './disks.ts';
 import { DiskLane } from './nemesis/disks.ts';
+import { type Life, LifeLane } from './nemesis/life.ts';
 import { LinkLane } from './nemesis/links.ts';
 import { ProcessLane } from './nemesis/processes.ts';
 import { type Lane, type NemesisContext, Schedule } from './nemesis/schedule.ts';
@@ -15,6 +17,7 @@ export interface NemesisOptions {
   /** Of the last node, if there is one. */
   readonly smallDisk: SmallDisk | undefined;
   readonly canSlowDisks: boolean;
+  readonly life: Life;
   /** Told each fault as it begins and ends. */
   readonly tell: (sentence: string) => void;
 }
@@ -26,14 +29,16 @@ export class Nemesis {
   readonly #tell: (sentence: string) => void;
   readonly #counts = new Map<string, number>();
 
-  constructor({ seed, cluster, smallDisk, canSlowDisks, tell }: NemesisOptions) {
+  constructor({ seed, cluster, smallDisk, canSlowDisks, life, tell }: NemesisOptions) {
     this.#cluster = cluster;
     this.#tell = tell;
     const context = (salt: number): NemesisContext => ({ cluster, random: new Random(seed * 31 + salt), schedule: this.#schedule, tell });
+    const hasSmallDisk = (node: ClusterNode): boolean => smallDisk !== undefined && node === cluster.nodes.at(-1);
     this.#lanes = [
       new ProcessLane(context(1)),
       ...(cluster.network === undefined ? [] : [new LinkLane(context(2), cluster.network)]),
       new DiskLane(context(3), smallDisk, canSlowDisks),
+      new LifeLane(context(4), life, hasSmallDisk),
     ];
   }
 

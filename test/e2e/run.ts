@@ -90,7 +90,7 @@ class Run {
         await loaded.abandon();
       }
       const known = loaded.context.problems.length;
-      await this.#stopAll(cluster, Number(loaded.facts.logBytes ?? 0));
+      await this.#stopAll(cluster, Number(loaded.facts.logStart ?? 0), Number(loaded.facts.logBytes ?? 0));
       // Of the disks that are looked at when their nodes have stopped.
       this.#problems.push(...loaded.context.problems.slice(known));
     } finally {
@@ -107,7 +107,7 @@ class Run {
       tell(`${context.committedEntries} entries acknowledged, up to ${context.acknowledgedEnd}, in ${context.terms.size} terms`);
     }, PROGRESS_INTERVAL_MS);
     try {
-      const nemesis = new Nemesis({ seed, cluster, smallDisk, canSlowDisks, tell });
+      const nemesis = new Nemesis({ seed, cluster, smallDisk, canSlowDisks, life: loaded.life, tell });
       await nemesis.run(seconds);
       loaded.facts.faults = [...nemesis.counts].map(([name, count]) => `${count} × ${name}`).join(', ');
       this.#problems.push(...(await loaded.judge(tell)));
@@ -136,8 +136,8 @@ class Run {
     }
   }
 
-  /** Stops every node in order, lets the offline tool look at what each has on its disk, and compares that, up to `end`. */
-  async #stopAll(cluster: LocalCluster, end: number): Promise<void> {
+  /** Stops every node in order, lets the offline tool look at what each has on its disk, and compares that, [start, end). */
+  async #stopAll(cluster: LocalCluster, start: number, end: number): Promise<void> {
     this.#tell('stopping all nodes, and verifying what they have on disk');
     for (const node of cluster.nodes) {
       const { code, signal } = await node.stop();
@@ -145,7 +145,7 @@ class Run {
       const verified = await runCommand(['verify', node.data]);
       if (verified.code !== 0) this.#problems.push(`loglog verify of node ${node.id}: ${verified.stdout}${verified.stderr}`);
     }
-    this.#problems.push(...compareDisks(cluster.nodes, end));
+    this.#problems.push(...compareDisks(cluster.nodes, start, end));
   }
 
   /** One JSON record a line, in `history.ndjson`. */

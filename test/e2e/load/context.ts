@@ -20,6 +20,7 @@ const EXPECTED_ERRORS = new Set<string>([
   'TIMEOUT',
   'QUEUE_FULL',
   'OFFSET_BEYOND_END',
+  'OFFSET_TRIMMED',
 ]);
 
 /** Boundaries of entries that readers may begin at: so many of the latest, and a sample of older ones. */
@@ -43,7 +44,7 @@ export class LoadContext {
   /** Longest time between two committed acknowledgements, in ms. */
   longestGapMs = 0;
   #lastCommitMs: number | undefined;
-  readonly #places: number[] = [0];
+  #places: number[] = [0];
   #nextId = 0;
   #nextChainId = 0;
 
@@ -81,6 +82,12 @@ export class LoadContext {
     this.terms.add(term);
     if (this.#places.length < MAX_PLACES) this.#places.push(end);
     else this.#places[this.random.below(MAX_PLACES)] = end;
+  }
+
+  /** The log begins at `start`, or soon does: most readers begin after it. */
+  trimmed(start: number): void {
+    this.#places = this.#places.filter((place) => place >= start || this.random.oneIn(10));
+    this.#places.push(start);
   }
 
   /** Takes note of a failure, and says what it means for an append. */

@@ -99,6 +99,18 @@ export class Load {
     }
   }
 
+  /** Up to where all subscriptions have the log. */
+  get readTo(): number {
+    return Math.min(...this.#subscribers.map(({ next }) => next));
+  }
+
+  /** A client that ends with the others. */
+  async connect(urls: readonly string[]): Promise<LogClient> {
+    const client = await connect(urls, CLIENT_OPTIONS);
+    this.#clients.push(client);
+    return client;
+  }
+
   #stop(): void {
     for (const appender of this.#appenders) appender.stop();
     this.#liar?.stop();

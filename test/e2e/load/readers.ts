@@ -19,7 +19,7 @@ const FAILURE_PAUSE_MS = 200;
 const AT_LEAST_WAIT_MS = 2_000;
 
 /** What a stranger may be refused with, when the node stops, does not lead, is behind, or finds no leader to ask. */
-const EXPECTED_REFUSALS = new Set<string>(['SHUTTING_DOWN', 'NOT_LEADER', 'BEHIND', 'OFFSET_BEYOND_END', 'OVERLOADED']);
+const EXPECTED_REFUSALS = new Set<string>(['SHUTTING_DOWN', 'NOT_LEADER', 'BEHIND', 'OFFSET_BEYOND_END', 'OFFSET_TRIMMED', 'OVERLOADED']);
 
 /** Reads from one node, over connections of its own: all that one connection is told never goes back. */
 export class Stranger {
