@@ -3,6 +3,7 @@
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { nodeTls } from '../client/nodes/fetch.node.ts';
+import { tlsFault } from '../client/nodes/tlsFault.ts';
 import { tokenNow } from '../client/nodes/token.ts';
 import { LogError } from '../core/errors.ts';
 import { withoutSecrets } from '../core/secrets.ts';
@@ -36,8 +37,8 @@ function notANode(address: string): LogError {
 export class NoAnswer extends LogError {
   readonly reason: string;
 
-  constructor(address: string, reason: string) {
-    super('UNREACHABLE', `no node answers at ${withoutSecrets(address)}: ${reason}. Check that one is running there.`);
+  constructor(address: string, reason: string, what = 'Check that one is running there.') {
+    super('UNREACHABLE', `no node answers at ${withoutSecrets(address)}: ${reason}. ${what}`.trim());
     this.reason = reason;
   }
 }
@@ -54,7 +55,10 @@ function saidBy(address: string, body: Buffer): string {
 function fetchText(address: string, timeoutMs: number, token: string | undefined): Promise<string> {
   const { get } = address.startsWith('https:') ? https : http;
   return new Promise((resolve, reject) => {
-    const fail = (error: Error): void => reject(new NoAnswer(address, reasonOf(error)));
+    const fail = (error: Error): void => {
+      const untrusted = tlsFault(error);
+      reject(untrusted === undefined ? new NoAnswer(address, reasonOf(error)) : new NoAnswer(address, untrusted, ''));
+    };
     const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
     const request = get(address, { agent: false, headers, ...nodeTls(tlsSource()?.() ?? {}) }, (response) => {
       const chunks: Buffer[] = [];

@@ -332,6 +332,8 @@ export function unreachableError(failures: readonly Failure[]): LogError {
     const sentence = `What answers is not this log: ${reasons}. Check the address; what was stored of the other log, such as offsets, means nothing here.`;
     return new LogError('OTHER_CLUSTER', sentence);
   }
+  if (failures.length > 0 && failures.every(({ kind }) => kind === 'certificate'))
+    return new LogError('UNREACHABLE', `What answers cannot be believed to be this log: ${reasons}.`);
   const sentence = `No LogLog server answers. ${reasons}. Check that one is running there and that the address is right.`;
   return new LogError('UNREACHABLE', sentence);
 }

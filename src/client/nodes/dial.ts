@@ -12,7 +12,7 @@ import type { OpenTransport, Transport } from './transport.ts';
  * `temporary`: a node may answer there later. `final`: what answers there is no node that this client can talk to, and does not become one
  * by waiting. `otherCluster`: it is a node, of another log. `otherGeneration`: of a log that went on from the same one. `unauthenticated`: it does not take the token, and no node of the log does.
  */
-export type FailureKind = 'temporary' | 'final' | 'otherCluster' | 'otherGeneration' | 'unauthenticated';
+export type FailureKind = 'temporary' | 'final' | 'certificate' | 'otherCluster' | 'otherGeneration' | 'unauthenticated';
 
 const NO_TOKEN = 'it asks for a token, and this client has none: give it one with the option token, LOGLOG_TOKEN or --token-file';
 

@@ -5,6 +5,7 @@ import { SUBPROTOCOL } from '../../protocol/client.ts';
 import { NODE_LISTENERS, NODE_TRACING } from './diagnostics.node.ts';
 import { nodeTls, secureFetches } from './fetch.node.ts';
 import type { TlsSource } from './tls.ts';
+import { tlsFault } from './tlsFault.ts';
 import type { OpenTransport, Platform, Transport, TransportEvents } from './transport.ts';
 
 /** An answer holds at most one entry of 16 MiB beyond its usual bound; anything above this is not the protocol. */
@@ -27,7 +28,7 @@ const PASSING_STATUSES = [408, 421, 425, 429];
 const FINAL_CODES = /^(EPROTO|HPE_|ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_(VERIFY|GET_ISSUER))/;
 const FINAL_MESSAGES = /^(Server sent (no|an invalid) subprotocol|Invalid (Sec-WebSocket-Accept|Upgrade) header)/;
 
-type Fault = 'final' | 'unauthenticated';
+type Fault = 'final' | 'certificate' | 'unauthenticated';
 
 interface Failure {
   readonly reason: string;
@@ -36,6 +37,8 @@ interface Failure {
 
 /** Why a connection failed, and whether it always will. */
 function failureOf(error: Error & { code?: string; errors?: readonly Error[] }): Failure {
+  const untrusted = tlsFault(error);
+  if (untrusted !== undefined) return { reason: untrusted, fault: 'certificate' };
   const reason = reasonOf(error);
   const status = Number(/^Unexpected server response: (\d+)/.exec(reason)?.[1] ?? 0);
   if (status === 0) return { reason, fault: FINAL_CODES.test(error.code ?? '') || FINAL_MESSAGES.test(reason) ? 'final' : undefined };

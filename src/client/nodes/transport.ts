@@ -9,9 +9,10 @@ export interface TransportEvents {
   message(bytes: Uint8Array): void;
   /**
    * The connection failed, was refused or closed; `reason` is a clause for an error message. `code`: of the server's close frame, 0 without
-   * one. `fault`: trying again brings nothing; `final`: what answers there is no LogLog node, `unauthenticated`: it does not take the token.
+   * one. `fault`: trying again brings nothing; `final`: what answers there is no LogLog node,
+   * `certificate`: nor one that can be believed, `unauthenticated`: it does not take the token.
    */
-  closed(reason: string, code: number, fault?: 'final' | 'unauthenticated'): void;
+  closed(reason: string, code: number, fault?: 'final' | 'certificate' | 'unauthenticated'): void;
 }
 
 /** One connection to a node, opening or open: a WebSocket, or a pipe inside the process. Nothing here throws. */
