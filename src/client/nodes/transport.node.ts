@@ -1,4 +1,4 @@
-// Node's WebSocket, the `ws` package: the only file of the client that needs Node.
+// The transport on Node: a WebSocket of its own (webSocket.node.ts), or the package `ws`.
 
 import WebSocket, { type RawData } from 'ws';
 import { SUBPROTOCOL } from '../../protocol/client.ts';
@@ -7,6 +7,16 @@ import { nodeTls, secureFetches } from './fetch.node.ts';
 import type { TlsSource } from './tls.ts';
 import { tlsFault } from './tlsFault.ts';
 import type { OpenTransport, Platform, Transport, TransportEvents } from './transport.ts';
+import { NodeWebSocket } from './webSocket.node.ts';
+
+/** The package `ws` has the sockets where Node's own are another program's: on Bun and Deno; and where the environment says so. */
+const IS_WS_USED = process.versions.bun !== undefined || process.versions.deno !== undefined || process.env.LOGLOG_TRANSPORT === 'ws';
+
+const SENT_TEXT = 'it sent text, which the protocol does not have';
+
+function closedWith(code: number, text: string): string {
+  return `it was closed with code ${code}${text === '' ? '' : ` (${text})`}`;
+}
 
 /** An answer holds at most one entry of 16 MiB beyond its usual bound; anything above this is not the protocol. */
 const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
@@ -41,7 +51,12 @@ function failureOf(error: Error & { code?: string; errors?: readonly Error[] }):
   if (untrusted !== undefined) return { reason: untrusted, fault: 'certificate' };
   const reason = reasonOf(error);
   const status = Number(/^Unexpected server response: (\d+)/.exec(reason)?.[1] ?? 0);
-  if (status === 0) return { reason, fault: FINAL_CODES.test(error.code ?? '') || FINAL_MESSAGES.test(reason) ? 'final' : undefined };
+  if (status !== 0) return failureOfStatus(status);
+  return { reason, fault: FINAL_CODES.test(error.code ?? '') || FINAL_MESSAGES.test(reason) ? 'final' : undefined };
+}
+
+/** An answer over HTTP in place of a WebSocket. */
+function failureOfStatus(status: number): Failure {
   if (status === 401)
     return { reason: 'it answers HTTP 401: it does not take what this client shows, if anything', fault: 'unauthenticated' };
   const isFinal = status < 500 && !PASSING_STATUSES.includes(status);
@@ -61,6 +76,56 @@ const opening = (tls?: TlsSource): OpenTransport => {
 };
 
 function openSocket(url: string, events: TransportEvents, token: string | undefined, secured: ReturnType<typeof nodeTls>): Transport {
+  return IS_WS_USED ? openWs(url, events, token, secured) : openOwn(url, events, token, secured);
+}
+
+/** By {@link NodeWebSocket}. */
+export function openOwn(url: string, events: TransportEvents, token: string | undefined, secured: ReturnType<typeof nodeTls>): Transport {
+  let closed = false;
+  let failure: Failure | undefined;
+  const finish = (reason: string, code = 0, fault?: Fault): void => {
+    if (closed) return;
+    closed = true;
+    events.closed(reason, code, fault);
+  };
+  const socket = new NodeWebSocket(
+    { url, maxMessageBytes: MAX_MESSAGE_BYTES, token, secured },
+    {
+      message: (bytes, isBinary) => {
+        if (closed) return;
+        if (isBinary) {
+          events.message(bytes);
+        } else {
+          finish(SENT_TEXT);
+          socket.terminate();
+        }
+      },
+      refused: (refusal) => {
+        failure = refusal.kind === 'status' ? failureOfStatus(refusal.status) : { reason: refusal.sentence, fault: 'final' };
+      },
+      failed: (error) => {
+        failure ??= failureOf(error);
+      },
+      closed: (code, text) => {
+        if (failure !== undefined) finish(failure.reason, code, failure.fault);
+        else finish(closedWith(code, text), code);
+      },
+    },
+  );
+  return {
+    send: (bytes) => socket.send(bytes),
+    bufferedBytes: () => socket.bufferedBytes,
+    receivedBytes: () => socket.receivedBytes,
+    close: () => socket.close(),
+    terminate() {
+      finish('this client ended it');
+      socket.terminate();
+    },
+  };
+}
+
+/** By the package `ws`. */
+export function openWs(url: string, events: TransportEvents, token: string | undefined, secured: ReturnType<typeof nodeTls>): Transport {
   const socket = new WebSocket(url, SUBPROTOCOL, {
     generateMask,
     perMessageDeflate: false,
@@ -85,7 +150,7 @@ function openSocket(url: string, events: TransportEvents, token: string | undefi
     if (isBinary) {
       events.message(bytesOf(data));
     } else {
-      finish('it sent text, which the protocol does not have');
+      finish(SENT_TEXT);
       socket.terminate();
     }
   });
@@ -95,7 +160,7 @@ function openSocket(url: string, events: TransportEvents, token: string | undefi
   socket.on('close', (code, reason) => {
     const text = reason.toString();
     if (failure !== undefined) finish(failure.reason, code, failure.fault);
-    else finish(`it was closed with code ${code}${text === '' ? '' : ` (${text})`}`, code);
+    else finish(closedWith(code, text), code);
   });
   return {
     send(bytes) {
