@@ -10,6 +10,7 @@ import {
   KIND_DATA,
   KIND_MASK,
   KIND_NOOP,
+  KIND_SESSION,
   MAX_CONTROL_KIND,
   NO_CONTROL,
   RESULT_BYTES_AT,
@@ -65,9 +66,9 @@ function finish(result: usize, status: u32, count: u32, bytes: u32, lastTerm: u3
   return status;
 }
 
-/** Whether this build acts on control entries of `kind`, which has the bit of a batch that goes on: those are never in one. */
+/** Whether this build acts on control entries of `kind`, which has the bit of a batch that goes on: only those of sessions begin one, and none is inside. */
 function isActedOn(kind: u32): bool {
-  return kind < 32 && ((ACTED_ON_KINDS >>> kind) & 1) != 0;
+  return (kind < 32 && ((ACTED_ON_KINDS >>> kind) & 1) != 0) || kind == (KIND_SESSION | KIND_CONTINUED);
 }
 
 /** Producer: writes term 0 and the check of every entry whose kind-and-size word and payload stand in [at, at + length). */
@@ -150,7 +151,7 @@ export function stamp(
  * Walks log bytes in [at, at + length) that begin at log offset `base`, taking whole entries while their sum is at most `limitBytes`; with
  * SCAN_WHOLE_BATCHES, whole batches. Terms must be at least `minTerm` and never fall. Emits index points when `points` is not 0. With
  * SCAN_WHOLE_BATCHES the bytes must begin where a batch does, and all of a batch must be of one term. Control entries are taken, known or
- * not; with SCAN_ACTED_ON only those of ACTED_ON_KINDS that are alone, and a valid entry that is neither that nor data ends the walk.
+ * not; with SCAN_ACTED_ON only those of ACTED_ON_KINDS that are alone, or head a batch as those of sessions may, and a valid entry that is neither that nor data ends the walk.
  *
  * A call with so many numbers costs a walk over one entry a tenth of its time. So each of the functions below has the loop in itself, with
  * the constants that it gives folded into it; only a class's method can be told so in what the linter reads as TypeScript.

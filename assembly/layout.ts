@@ -20,10 +20,10 @@ export const KIND_LEVEL = 7;
 export const KIND_POSITION = 9;
 export const KIND_ACCESS = 10;
 export const KIND_POLICY = 11;
-// Reserved: no build writes it yet.
+// Alone, or with KIND_CONTINUED the first entry of a batch whose other entries are data.
 export const KIND_SESSION = 8;
-// Bit k: this build acts on control entries of kind k, each alone, outside of batches: 1, 2, 3, 4, 5, 6, 7, 9, 10, 11.
-export const ACTED_ON_KINDS = 3838;
+// Bit k: this build acts on control entries of kind k, each alone, outside of batches: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11.
+export const ACTED_ON_KINDS = 4094;
 // Kinds 1 to this are control: the log's own. Readers verify and skip them, known or not. Above them nothing is defined.
 export const MAX_CONTROL_KIND = 63;
 export const KIND_MASK = 127;

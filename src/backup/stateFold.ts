@@ -8,6 +8,7 @@ import { type LogMembers, NO_MEMBERS } from '../format/configuration.ts';
 import { type LogState, stateBytes, writeState } from '../format/controlEntries.ts';
 import { foldControl, UNTOLD } from '../format/controlFold.ts';
 import { entryBytesOf, isData, kindOf } from '../format/entry.ts';
+import { NO_SESSIONS } from '../format/sessions.ts';
 
 export class StateFold {
   /** Its level is 0 while there was no state entry: a log of builds before them. */
@@ -55,7 +56,8 @@ export class StateFold {
     const { members } = this.#state.nodes;
     const nodes: LogMembers =
       members.length === 0 ? NO_MEMBERS : { members: [{ ...sole, role: 'voter', host: '', port: 0, peerPort: 0 }], removed: [] };
-    const state: LogState = { ...this.#state, dataEnd: this.#dataEnd, before, generation, access, nodes };
+    // Sessions are of the generation in which they were opened.
+    const state: LogState = { ...this.#state, dataEnd: this.#dataEnd, before, generation, access, nodes, sessions: NO_SESSIONS };
     const payload = new Uint8Array(stateBytes(state));
     writeState(new DataView(payload.buffer), 0, state);
     return payload;

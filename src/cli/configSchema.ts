@@ -1,5 +1,6 @@
 // The JSON schema of the configuration file, made from the table of options.
 
+import { durationText } from '../core/amounts.ts';
 import { OPTIONS, type OptionName } from '../core/options.ts';
 import { keyOf } from './configFile.ts';
 
@@ -27,7 +28,7 @@ function schemaOf(name: OptionName): Schema {
     ...(pattern === undefined ? [] : [{ type: 'string', pattern }]),
     ...('mayBeNone' in option ? [{ const: 'none' }] : []),
   ];
-  const initial = 'mayBeNone' in option ? 'none' : option.default;
+  const initial = 'mayBeNone' in option ? 'none' : unit === 'duration' ? durationText(option.default) : option.default;
   return { description, default: initial, ...(forms.length === 1 ? forms[0] : { oneOf: forms }) };
 }
 

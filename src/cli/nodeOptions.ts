@@ -46,7 +46,12 @@ export function optionOf(name: OptionName): Option {
   const unit = isSize || isDuration || option.unit === '' ? '' : ` ${option.unit}`;
   if ('mayBeNone' in option) return flagWith(name, isSize ? '<size>' : '<duration>', `none; at least ${amount(option.min)}`);
   const range = `${amount(option.min)} to ${amount(option.max)}${unit}`;
-  return flagWith(name, isSize ? '<size>' : '<number>', amount(option.default), range);
+  return flagWith(
+    name,
+    isSize ? '<size>' : isDuration ? '<duration>' : '<number>',
+    amount(option.default),
+    isDuration ? `at least ${amount(option.min)}` : range,
+  );
 }
 
 function flagWith(name: OptionName, value: string, initial: string, range = ''): Option {

@@ -1,6 +1,7 @@
 // The checks of what callers of the client pass, and the defaults where they pass nothing. A TypeError says what is wrong, a RangeError what the range is.
 
 import { MAX_CREDIT_BYTES, MAX_LAST_ENTRIES } from '../core/limits.ts';
+import { faultOfProducer } from '../core/producers.ts';
 import { badAddressWithoutSecrets, secretIn } from '../core/secrets.ts';
 import { type LogId, placeIn } from './bookmark.ts';
 import { describe } from './describe.ts';
@@ -153,8 +154,17 @@ export function resolveSettings(options: ConnectOptions): Settings {
     fetches: PLAIN_FETCHES,
     discover: options.discover === undefined || checkBoolean('discover', options.discover),
     uploads: checkUploads(options.uploads ?? 'auto'),
+    producer: checkProducer(options.producer),
     onEvent: checkOnEvent(options.onEvent),
   };
+}
+
+function checkProducer(value: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value !== 'string') throw new TypeError(`producer must be a string, not ${describe(value)}`);
+  const fault = faultOfProducer(value);
+  if (fault !== undefined) throw new RangeError(`producer cannot be ${describe(value)}: ${fault}`);
+  return value;
 }
 
 /** The addresses to try, checked: at least one, each `ws:` or `wss:`. */

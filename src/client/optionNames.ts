@@ -42,6 +42,7 @@ export const CONNECT_OPTIONS = [
   'token',
   'tls',
   'uploads',
+  'producer',
   'onEvent',
   'signal',
 ] as const;

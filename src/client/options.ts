@@ -82,6 +82,11 @@ export interface ConnectOptions {
    * the leader's network is not what waits: then it costs. Default `auto`: while the leader says that it helps.
    */
   readonly uploads?: Uploads | undefined;
+  /**
+   * Append as this producer, a name of 1 to 64 bytes: whatever happens to nodes and connections, an append is in the log once, at one place, and its receipt says where. Of two
+   * clients with one name the later one goes on, and the other's appends fail as FENCED. It costs 44 bytes of the log for each message. Default: none.
+   */
+  readonly producer?: string | undefined;
   /** Told of connections, leaders, waiting: see {@link ClientEvent}. */
   readonly onEvent?: OnEvent | undefined;
   /** Aborts `connect` itself; a client that is connected is ended with `close`. */
@@ -110,7 +115,9 @@ export interface AppendOptions {
 
 /** Where an appended entry stands: [offset, end) of the log. */
 export interface Receipt {
+  /** 0 where the place is not known. */
   readonly term: number;
+  /** −1, and `end`, too, where an append of a producer that was sent again is in the log, and was trimmed meanwhile: then nobody knows its place any more. */
   readonly offset: number;
   /** Offset just after the entry, so the `expectedEnd` of a next one; together with `term` when the level is `received`. */
   readonly end: number;
@@ -367,5 +374,6 @@ export interface Settings {
   readonly fetches: Fetches;
   readonly discover: boolean;
   readonly uploads: Uploads;
+  readonly producer: string | undefined;
   readonly onEvent: OnEvent | undefined;
 }

@@ -23,7 +23,7 @@ export function stateCapacityBytes(segmentBytes: number): number {
 
 /**
  * Most bytes of a client's entries in one segment, and so in one batch: the state entry at the segment's beginning, and the time and session
- * entries before the batch, have room beside them. No build writes session entries yet.
+ * entries before the batch, have room beside them.
  */
 export function clientCapacityBytes(segmentBytes: number): number {
   return segmentCapacityBytes(segmentBytes) - stateCapacityBytes(segmentBytes) - TIME_ENTRY_BYTES - SESSION_ENTRY_BYTES;

@@ -68,6 +68,10 @@ export interface Config {
   readonly retentionBytes: number;
   /** How long what is in a new log is kept, ms; 0: for good. */
   readonly retentionAge: number;
+  /** Sessions of producers. */
+  readonly maxSessions: number;
+  /** Milliseconds. */
+  readonly sessionAge: number;
   /** So long all nodes must have been able to have a newer level before the leader raises it, ms; 0: it never does on its own. */
   readonly autoFinalizeAfter: number;
   readonly maxConnections: number;
@@ -188,6 +192,8 @@ export function configure(given: { readonly [name in OptionName]?: unknown }, gi
     scrubRate: number('scrubRate'),
     retentionBytes: number('retentionBytes'),
     retentionAge: number('retentionAge'),
+    maxSessions: number('maxSessions'),
+    sessionAge: number('sessionAge'),
     autoFinalizeAfter: number('autoFinalizeAfter'),
     maxConnections: number('maxConnections'),
     tokens: choice('tokens') === 'on',

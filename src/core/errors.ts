@@ -39,6 +39,8 @@ export const ERRORS = {
   FORBIDDEN: { number: 22, retryable: false, outcome: 'failed' },
   QUOTA_EXCEEDED: { number: 23, retryable: true, outcome: 'failed' },
   GENERATION_CHANGED: { number: 25, retryable: false, outcome: 'failed' },
+  SEQUENCE_GAP: { number: 26, retryable: true, outcome: 'failed' },
+  UNKNOWN_SESSION: { number: 27, retryable: false, outcome: 'failed' },
   FENCED: { number: 28, retryable: false, outcome: 'unknown' },
   DISK_FULL: { number: 29, retryable: true, outcome: 'failed' },
   READ_ONLY: { number: 31, retryable: false, outcome: 'failed' },
@@ -53,6 +55,7 @@ export const ERRORS = {
   ALREADY_MEMBER: { number: 41, retryable: false, outcome: 'failed' },
   MEMBER_REMOVED: { number: 42, retryable: false, outcome: 'failed' },
   TOO_MANY_CONSUMERS: { number: 43, retryable: false, outcome: 'failed' },
+  TOO_MANY_SESSIONS: { number: 44, retryable: true, outcome: 'failed' },
   // Raised by the client itself.
   CONNECTION_LOST: { number: 0, retryable: true, outcome: 'unknown' },
   UNREACHABLE: { number: 0, retryable: true, outcome: 'failed' },
@@ -78,8 +81,6 @@ export type ErrorCode = keyof typeof ERRORS;
 /** Numbers on the wire of errors that later versions bring (docs/PROTOCOL.md): no other error gets one of them. */
 export const RESERVED_ERRORS = {
   OTHER_CLUSTER: 24,
-  SEQUENCE_GAP: 26,
-  UNKNOWN_SESSION: 27,
   TOO_OLD_FOR_LOG: 30,
 } as const;
 

@@ -12,6 +12,9 @@ export const MEMBERS_LEVEL = 2;
 /** The level from which on a log keeps the positions of named consumers. */
 export const CONSUMERS_LEVEL = 2;
 
+/** The level from which on a log may have sessions of producers. No log of users had that level before it had them. */
+export const SESSIONS_LEVEL = 2;
+
 /** Levels that a build knows. */
 export interface LevelRange {
   readonly lowest: number;

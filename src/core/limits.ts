@@ -8,7 +8,7 @@ export const MAX_ENTRY_BYTES = MAX_PAYLOAD_BYTES + ENTRY_OVERHEAD_BYTES;
 /**
  * Entries of the log's own for which a segment has room beside the largest batch of a client from the first
  * version on, so that what a client may append never shrinks: of the state that all nodes agree on, at most this and a quarter of a segment;
- * of the time, with 8 bytes of payload; of a client's session, with 40, which later versions bring.
+ * of the time, with 8 bytes of payload; of a client's session, with at most 40.
  */
 export const MAX_STATE_ENTRY_BYTES = 1024 * 1024;
 /** At least as much as a segment begins with, its state without tokens and the no-op of a term: it goes to other nodes whole. */
@@ -35,6 +35,23 @@ export const POSITION_ENTRY_MS = 50;
 export const MAX_CONSUMER_REQUESTS = 8192;
 /** Enough of a file for a state entry, with all that there may be. */
 export const STATE_HEAD_BYTES = MAX_STATE_ENTRY_BYTES + 64 * 1024;
+/**
+ * The sessions of producers have at most so many bytes of the state, where a quarter of a segment is not less: about 7,000 of them. A leader keeps as many as
+ * its option says, and as there is room for beside all else.
+ */
+export const MAX_SESSIONS_BYTES = 768 * 1024;
+/** Of each session in the state. */
+export const SESSION_ROW_BYTES = 112;
+/** Least time after which a session that nobody uses is forgotten. */
+export const MIN_SESSION_AGE_MS = 60_000;
+/** A session that was used in the last minute of the log's time gives its place to no other. */
+export const MIN_SESSION_IDLE_MS = 60_000;
+/** Old sessions that are forgotten in one turn of the event loop. */
+export const EVICTIONS_PER_TURN = 64;
+/** Sessions that are being opened on a node at a time. */
+export const MAX_SESSION_REQUESTS = 4096;
+/** Places of appends of sessions that a leader remembers for producers that send them again, once more than so many then anew. */
+export const MAX_KNOWN_PLACES = 131_072;
 export const TIME_ENTRY_BYTES = ENTRY_OVERHEAD_BYTES + 8;
 export const SESSION_ENTRY_BYTES = ENTRY_OVERHEAD_BYTES + 40;
 

@@ -8,9 +8,12 @@ import {
   MAX_CLUSTER_NODES,
   MAX_LOG_OFFSET,
   MAX_NODE_ID,
+  MAX_SESSIONS_BYTES,
   MIN_AUTO_FINALIZE_MS,
   MIN_RETENTION_AGE_MS,
   MIN_RETENTION_BYTES,
+  MIN_SESSION_AGE_MS,
+  SESSION_ROW_BYTES,
 } from './limits.ts';
 
 const MIB = 1024 * 1024;
@@ -270,6 +273,22 @@ export const OPTIONS = {
     max: MAX_LOG_OFFSET,
     mayBeNone: true,
     sentence: 'a new log keeps so much of its past: what is older goes by whole segments; later: loglog retention set',
+  },
+  maxSessions: {
+    kind: 'number',
+    unit: '',
+    default: 4096,
+    min: 1,
+    max: Math.floor(MAX_SESSIONS_BYTES / SESSION_ROW_BYTES),
+    sentence: 'sessions of producers that this node, leading, lets the log have, as far as there is room in its state',
+  },
+  sessionAge: {
+    kind: 'number',
+    unit: 'duration',
+    default: 604_800_000,
+    min: MIN_SESSION_AGE_MS,
+    max: MAX_LOG_OFFSET,
+    sentence: 'a session of a producer that nobody has used for so long, by the log’s time, is forgotten',
   },
   autoFinalizeAfter: {
     kind: 'number',

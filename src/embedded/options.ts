@@ -55,6 +55,10 @@ export interface NodeOptions {
   readonly retentionBytes?: Size | 'none' | undefined;
   /** How long a new log keeps what is in it, by its own time, 1 s or more. A log that exists is told with `setRetention`. Default `none`: for good. */
   readonly retentionAge?: Duration | 'none' | undefined;
+  /** Sessions of producers that the log may have, where there is room for as many, 1 to 7021. Default 4096. */
+  readonly maxSessions?: number | undefined;
+  /** For how long, by the log's time, a session of a producer may rest before it is forgotten, 1 minute or more. Default `7d`. */
+  readonly sessionAge?: Duration | undefined;
   /** Where all nodes have been connected for so long, and know a newer level of the log, the one that leads raises it, 1 s or more. Default `none`: never. */
   readonly autoFinalizeAfter?: Duration | 'none' | undefined;
   /** Id of this node in its cluster, 1 to 32. Default 1. */
@@ -201,6 +205,8 @@ const NOT_OF_MIRRORS = [
   'trustClock',
   'retentionBytes',
   'retentionAge',
+  'maxSessions',
+  'sessionAge',
 ] as const satisfies (keyof OpenOptions)[];
 
 /** What about to be opened, checked. */

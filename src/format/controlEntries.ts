@@ -9,6 +9,7 @@
 //   access  access.ts
 //   position  consumers.ts
 //   configuration  configuration.ts
+//   session  sessions.ts
 //   state   sections: 0 u16 type │ 2 u16 zero │ 4 u32 length │ 8 value; types ascend
 
 import {
@@ -20,6 +21,7 @@ import {
   KIND_POLICY,
   KIND_POSITION,
   KIND_SEAL,
+  KIND_SESSION,
   KIND_STATE,
   KIND_TIME,
   KIND_TRIM,
@@ -27,7 +29,7 @@ import {
 import { fromHex, getOffset, setOffset, toHex, viewOf } from '../core/bytes.ts';
 import { type EntryTerm, NO_TERM } from '../core/ids.ts';
 import { readInstance, writeInstance } from '../core/instances.ts';
-import { CONSUMERS_LEVEL, LOG_LEVEL, MEMBERS_LEVEL } from '../core/levels.ts';
+import { CONSUMERS_LEVEL, LOG_LEVEL, MEMBERS_LEVEL, SESSIONS_LEVEL } from '../core/levels.ts';
 import { MAX_LOG_OFFSET, MAX_TERM } from '../core/limits.ts';
 import { configurationBytes } from '../core/members.ts';
 import { isAccessTable, NO_ACCESS, readAccess } from './access.ts';
@@ -42,6 +44,7 @@ import {
 } from './configuration.ts';
 import { isConsumersTable, NO_CONSUMERS, readConsumerChanges } from './consumers.ts';
 import { entryBytesOf, kindOf, kindSizeAt, payloadBytesOf } from './entry.ts';
+import { isSessionTable, NO_SESSIONS, readSession } from './sessions.ts';
 
 /** Where the log starts since a trim. */
 export interface TrimEntry {
@@ -104,6 +107,8 @@ export interface LogState {
   readonly consumers: Uint8Array;
   /** The nodes: none while the log does not say which it has. */
   readonly nodes: LogMembers;
+  /** The sessions of producers, as sessions.ts has them. */
+  readonly sessions: Uint8Array;
 }
 
 /** A log that was never trimmed. */
@@ -141,6 +146,7 @@ const GENERATION = 6;
 const MEMBERS = 7;
 const REMOVED = 8;
 const POLICY = 9;
+const SESSIONS = 10;
 const CONSUMERS = 11;
 const ACCESS = 12;
 /** Bytes of the value of each section that has always as many; those of {@link VARIABLE} have as many as they need. Other types are a newer build's. */
@@ -152,7 +158,7 @@ const LENGTHS: Readonly<Record<number, number>> = {
   [LEVEL]: 4,
   [GENERATION]: 16,
 };
-const VARIABLE: readonly number[] = [MEMBERS, REMOVED, POLICY, CONSUMERS, ACCESS];
+const VARIABLE: readonly number[] = [MEMBERS, REMOVED, POLICY, SESSIONS, CONSUMERS, ACCESS];
 
 export const isSamePolicy = (left: Policy, right: Policy): boolean =>
   left.bytes === right.bytes && left.ageMs === right.ageMs && left.consumerBytes === right.consumerBytes;
@@ -164,12 +170,13 @@ const policyBytes = ({ consumerBytes }: Policy): number =>
   consumerBytes === undefined ? POLICY_PAYLOAD_BYTES : WAITING_POLICY_PAYLOAD_BYTES;
 
 /** Bytes of the payload of a state entry. */
-export function stateBytes(state: Pick<LogState, 'trim' | 'seal' | 'policy' | 'access' | 'consumers' | 'nodes'>): number {
+export function stateBytes(state: Pick<LogState, 'trim' | 'seal' | 'policy' | 'access' | 'consumers' | 'nodes' | 'sessions'>): number {
   const types = [BEFORE, TIME, LEVEL, GENERATION];
   if (isTrimmed(state.trim)) types.push(TRIM);
   if (isSealed(state.seal)) types.push(SEAL);
   const { members, removed } = state.nodes;
-  const tables = [state.consumers.length, state.access.length, isPolicy(state.policy) ? policyBytes(state.policy) : 0];
+  const { sessions, consumers, access, policy } = state;
+  const tables = [sessions.length, consumers.length, access.length, isPolicy(policy) ? policyBytes(policy) : 0];
   const lengths = [members.length === 0 ? 0 : configurationBytes(members), removed.length * DIRECTORY_BYTES, ...tables];
   const variable = lengths.reduce((sum, length) => sum + (length === 0 ? 0 : SECTION_HEADER_BYTES + length), 0);
   return types.reduce((sum, type) => sum + SECTION_HEADER_BYTES + (LENGTHS[type] ?? 0), variable);
@@ -298,6 +305,7 @@ export function writeState(view: DataView, at: number, state: LogState): void {
   if (members.length > 0) bytes(MEMBERS, configurationPayload(members));
   bytes(REMOVED, removedBytes(removed));
   if (isPolicy(state.policy)) section(POLICY, (valueAt) => writePolicy(view, valueAt, state.policy), policyBytes(state.policy));
+  bytes(SESSIONS, state.sessions);
   bytes(CONSUMERS, state.consumers);
   bytes(ACCESS, state.access);
 }
@@ -368,9 +376,18 @@ export function readState(view: DataView, at: number, bytes: number): LogState |
   if (before === undefined || timeMs === undefined || trim === undefined || seal === undefined || policy === undefined) return undefined;
   const nodes = nodesIn(view, sections, level);
   const consumers = consumersIn(view, sections.get(CONSUMERS), level);
-  if (access === undefined || consumers === undefined || nodes === undefined) return undefined;
+  const sessions = sessionsIn(view, sections.get(SESSIONS), level);
+  if (access === undefined || consumers === undefined || nodes === undefined || sessions === undefined) return undefined;
   if (level < 1 || level > MEMBERS_LEVEL || generation.number < 1 || !isOfLevel(policy, level)) return undefined;
-  return { ...before, trim, timeMs, seal, level, generation, policy, access, consumers, nodes };
+  return { ...before, trim, timeMs, seal, level, generation, policy, access, consumers, nodes, sessions };
+}
+
+/** The sessions in the section whose value is at `at`, a copy; undefined when those are none, or none that a log of `level` has. */
+function sessionsIn(view: DataView, at: number | undefined, level: number): Uint8Array | undefined {
+  if (at === undefined) return NO_SESSIONS;
+  const bytes = view.getUint32(at - SECTION_HEADER_BYTES + 4, true);
+  const isTable = level >= SESSIONS_LEVEL && isSessionTable(view, at, bytes);
+  return isTable ? new Uint8Array(view.buffer, view.byteOffset + at, bytes).slice() : undefined;
 }
 
 /** Where the payload of a state entry at `at` has its last seal and its table of tokens; each undefined where it has none, or is none. */
@@ -454,6 +471,8 @@ export function isWellFormed(view: DataView, at: number, kind: number, bytes: nu
       return readPolicy(view, at, bytes) !== undefined;
     case KIND_ACCESS:
       return readAccess(view, at, bytes) !== undefined;
+    case KIND_SESSION:
+      return readSession(view, at, bytes, (kind & KIND_CONTINUED) !== 0) !== undefined;
     case KIND_POSITION:
       return readConsumerChanges(view, at, bytes) !== undefined;
     default:

@@ -29,6 +29,7 @@ import {
   readTrim,
 } from './controlEntries.ts';
 import { kindOf, payloadBytesOf } from './entry.ts';
+import { NO_SESSIONS } from './sessions.ts';
 
 /** What is known of a log of which nothing was told: its level is 0. */
 export const UNTOLD: LogState = {
@@ -43,12 +44,14 @@ export const UNTOLD: LogState = {
   access: NO_ACCESS,
   consumers: NO_CONSUMERS,
   nodes: NO_MEMBERS,
+  sessions: NO_SESSIONS,
 };
 
 /**
  * The state of a log after the control entry at byte `at` of `view`, whose word of kind and size is `kindSize`, where it was `state` before. Where the
  * data ends and whose the last entry is, only state entries change here. Returns `state` itself where the entry changes nothing: also one that is not
- * well-formed, and, while nothing was told, any that is not a state entry.
+ * well-formed, and, while nothing was told, any that is not a state entry. Sessions change in place, for each append: whoever keeps them folds
+ * their entries (foldSession), and here only state entries say them.
  */
 export function foldControl(state: LogState, view: DataView, at: number, kindSize: number): LogState {
   const kind = kindOf(kindSize);

@@ -7,10 +7,12 @@
 //     the linearizable ends that did not see it allow. Whoever was told of it before that moment was told too early.
 //  4. Sessions: never back, own writes seen, at least what was asked for, subscriptions without gap or repeat.
 //  5. Conditions and chains: conditions.ts.
+//  6. Sessions of producers: producers.ts.
 //
 // O(n log n) for n operations and entries.
 
 import { checkConditions } from './conditions.ts';
+import { checkProducers } from './producers.ts';
 import { nameAppend, nameEnd, nameEntry, nameRead, Report } from './report.ts';
 import type { AppendRecord, DeliveryRecord, EndRecord, History, LogEntry, ReadRecord, Violation } from './types.ts';
 
@@ -81,7 +83,7 @@ class FinalLog {
 
 /** Whether `append` was promised to last. */
 function isPromised({ level, result }: AppendRecord): boolean {
-  return result.kind === 'ok' && level === 'committed';
+  return (result.kind === 'ok' || result.kind === 'done') && level === 'committed';
 }
 
 /** Rule 1 for one append whose first entry should be at `offset`, when that is known. */
@@ -302,6 +304,7 @@ export function checkHistory(history: History, entries: readonly LogEntry[], { m
   const log = new FinalLog(entries, start, report);
   checkAppends(log, history.appends, majority, report);
   checkConditions(log, history.appends, report);
+  checkProducers(history.appends, (id) => log.withId(id), report);
   for (const read of history.reads) checkRead(log, read, report);
   for (const delivery of history.deliveries) checkRead(log, delivery, report);
   checkOrder(log, history.appends, sightsOf(log, history, report), report);

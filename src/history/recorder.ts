@@ -12,6 +12,7 @@ export type AppendCall = Pick<AppendRecord, 'client' | 'ids' | 'level'> & {
   readonly expectedEnd?: number | undefined;
   readonly chain?: AppendRecord['chain'];
   readonly session?: string | undefined;
+  readonly producer?: AppendRecord['producer'];
 };
 
 class RecordedAppend implements AppendRecord {
@@ -21,6 +22,7 @@ class RecordedAppend implements AppendRecord {
   readonly expectedEnd: number | undefined;
   readonly chain: AppendRecord['chain'];
   readonly session: string | undefined;
+  readonly producer: AppendRecord['producer'];
   readonly invoked: number;
   completed = Number.POSITIVE_INFINITY;
   result: AppendResult = PENDING;
@@ -32,6 +34,7 @@ class RecordedAppend implements AppendRecord {
     this.expectedEnd = call.expectedEnd;
     this.chain = call.chain;
     this.session = call.session;
+    this.producer = call.producer;
     this.invoked = invoked;
   }
 }

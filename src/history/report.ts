@@ -40,7 +40,9 @@ export function nameAppend(append: AppendRecord): string {
   const told =
     result.kind === 'ok'
       ? `acknowledged (${level}) at [${result.offset}, ${result.end}) in term ${result.term}`
-      : `${result.kind}: ${result.why}`;
+      : result.kind === 'done'
+        ? 'acknowledged, at a place that is trimmed'
+        : `${result.kind}: ${result.why}`;
   return `the append ${what} by client ${client} (${span(append)}${condition}; ${told})`;
 }
 

@@ -16,7 +16,7 @@ export interface LogEntry {
 }
 
 /**
- * `ok`: acknowledged at [offset, end). `failed`: it was said that it is not in the log. `unknown`: it may be there, now or later; an
+ * `ok`: acknowledged at [offset, end). `done`: acknowledged, at a place that was not told, because it was trimmed. `failed`: it was said that it is not in the log. `unknown`: it may be there, now or later; an
  * append that is still pending when the history ends is one of these. `nodes`: who held it when it was acknowledged; undefined when that was
  * not told, because it was found in the log.
  */
@@ -28,6 +28,7 @@ export type AppendResult =
       readonly term: number;
       readonly nodes: readonly number[] | undefined;
     }
+  | { readonly kind: 'done' }
   | { readonly kind: 'failed'; readonly why: string }
   | { readonly kind: 'unknown'; readonly why: string };
 
@@ -46,6 +47,8 @@ export interface AppendRecord {
   readonly chain: { readonly id: number; readonly number: number; readonly isResumed?: boolean } | undefined;
   /** Observations of this session that begin later show it, once it is acknowledged as committed; see {@link EndRecord}. */
   readonly session: string | undefined;
+  /** Its place in a producer's session: see producers.ts. */
+  readonly producer?: { readonly session: number; readonly sequence: number } | undefined;
   readonly invoked: number;
   /** Infinity while it is pending. */
   readonly completed: number;
@@ -113,6 +116,9 @@ export type ViolationKind =
   | 'condition ignored'
   /** What the log has of a chain is not a beginning of it, or something of somebody else stands in it. */
   | 'chain broken'
+  /** The log has an append of a producer's session, and not one before it. */
+  | 'sequence hole'
+  | 'sequence out of order'
   /** Said to have failed, but there. */
   | 'failed append present'
   | 'too few nodes'

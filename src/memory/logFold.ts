@@ -13,13 +13,14 @@ import {
   KIND_POLICY,
   KIND_POSITION,
   KIND_SEAL,
+  KIND_SESSION,
   KIND_STATE,
   SEGMENT_HEADER_BYTES,
 } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { fromHex, toHex, viewOf } from '../core/bytes.ts';
 import { readInstance, writeInstance } from '../core/instances.ts';
-import { CONSUMERS_LEVEL, LOG_LEVEL, MEMBERS_LEVEL } from '../core/levels.ts';
+import { CONSUMERS_LEVEL, LOG_LEVEL, MEMBERS_LEVEL, SESSIONS_LEVEL } from '../core/levels.ts';
 import { MAX_ACCESS_BYTES, MAX_LOG_OFFSET } from '../core/limits.ts';
 import { NO_ACCESS, tokensIn } from '../format/access.ts';
 import { hasSameNodes, type LogMembers, NO_MEMBERS } from '../format/configuration.ts';
@@ -45,9 +46,11 @@ import {
   writeTime,
 } from '../format/controlEntries.ts';
 import { foldControl } from '../format/controlFold.ts';
-import { entryBytesAt, entryBytesOf, kindOf, kindSizeAt, payloadBytesOf } from '../format/entry.ts';
+import { entryBytesAt, entryBytesOf, isContinued, kindOf, kindSizeAt, payloadBytesOf } from '../format/entry.ts';
+import { NO_SESSIONS, readSession, sessionsIn } from '../format/sessions.ts';
 import { LogConsumers } from './logConsumers.ts';
 import { nodesIn, putNodes } from './logNodes.ts';
+import { LogSessions } from './logSessions.ts';
 import { CONSUMERS, SLOT, STATE, WORD } from './map.ts';
 import type { TailMemory } from './tailMemory.ts';
 
@@ -58,7 +61,14 @@ const NO_CLOCK_MS = MAX_LOG_OFFSET;
 const textOf = (state: LogState | Seal): string =>
   // Of the tokens their ids alone: the hashes are for nobody.
   JSON.stringify(
-    'access' in state ? { ...state, access: [...tokensIn(state.access).keys()], consumers: consumersIn(state.consumers) } : state,
+    'access' in state
+      ? {
+          ...state,
+          access: [...tokensIn(state.access).keys()],
+          consumers: consumersIn(state.consumers),
+          sessions: sessionsIn(state.sessions),
+        }
+      : state,
   );
 
 /** A change of the log's tokens as it is folded: the payload of an access entry; or all of them, as a state entry says it of a log not known before. */
@@ -85,6 +95,8 @@ export class LogFold {
   readonly #view: DataView;
   /** Those of the log at its end. */
   readonly named: LogConsumers;
+  /** The sessions of producers. */
+  readonly producers: LogSessions;
   /** How the last state entry that a leader sent differs from this node's own fold; undefined: not at all. */
   difference: string | undefined;
   /** End of the last data entry before the last state entry that was folded. */
@@ -100,6 +112,7 @@ export class LogFold {
     this.#memory = memory;
     this.#view = viewOf(memory.bytes);
     this.named = new LogConsumers(memory);
+    this.producers = new LogSessions(memory);
   }
 
   /** 0: a log of builds before control entries, or one without entries. */
@@ -168,6 +181,11 @@ export class LogFold {
     return this.named.table;
   }
 
+  /** The sessions of producers that the log has at its end, as sessions.ts has them: a view. */
+  get sessions(): Uint8Array {
+    return this.producers.table;
+  }
+
   /** The nodes that the log says at its end. */
   get nodes(): LogMembers {
     return nodesIn(this.#memory);
@@ -180,8 +198,8 @@ export class LogFold {
   /** The state at the log's end. */
   get state(): LogState {
     const { dataEnd, lastEntry } = this.#memory;
-    const { trim, timeMs, seal, level, generation, policy, access, consumers, nodes } = this;
-    return { dataEnd, before: lastEntry, trim, timeMs, seal, level, generation, policy, access, consumers, nodes };
+    const { trim, timeMs, seal, level, generation, policy, access, consumers, nodes, sessions } = this;
+    return { dataEnd, before: lastEntry, trim, timeMs, seal, level, generation, policy, access, consumers, nodes, sessions };
   }
 
   /** Bytes of a state entry at the log's end. */
@@ -252,7 +270,7 @@ export class LogFold {
   reset(): void {
     const tables = { access: NO_ACCESS, consumers: NO_CONSUMERS };
     const nothing = { trim: NO_TRIM, timeMs: 0, seal: NO_SEAL, level: 0, policy: NO_POLICY, ...tables, nodes: NO_MEMBERS };
-    this.#set({ ...nothing, generation: this.generation }, NO_ENDS);
+    this.#set({ ...nothing, generation: this.generation, sessions: NO_SESSIONS }, NO_ENDS);
     this.#setNextLevel(0, 0);
   }
 
@@ -299,7 +317,8 @@ export class LogFold {
     if (kind === KIND_CONFIGURATION && level < MEMBERS_LEVEL) return false;
     if (kind === KIND_POSITION && level < CONSUMERS_LEVEL) return false;
     if (kind === KIND_POLICY && payloadBytesOf(kindSize) > POLICY_PAYLOAD_BYTES && level < CONSUMERS_LEVEL) return false;
-    return isWellFormed(this.#view, at + ENTRY_HEADER_BYTES, kind, payloadBytesOf(kindSize));
+    if (kind === KIND_SESSION && level < SESSIONS_LEVEL) return false;
+    return isWellFormed(this.#view, at + ENTRY_HEADER_BYTES, kindSize >>> 24, payloadBytesOf(kindSize));
   }
 
   /** Whether the entry at address `at` has a payload that this build knows, wherever it stands. */
@@ -329,6 +348,10 @@ export class LogFold {
     if (kindOf(kindSize) === KIND_POSITION) {
       // There are many of them, so they do without a copy of the state.
       this.#applyPositions(view, at, payloadBytesOf(kindSize), end);
+      return;
+    }
+    if (kindOf(kindSize) === KIND_SESSION) {
+      this.#applySession(view, at, kindSize, end);
       return;
     }
     const { state } = this;
@@ -361,6 +384,15 @@ export class LogFold {
   #applyPositions(view: DataView, at: number, payloadBytes: number, end: number): void {
     if (this.level < CONSUMERS_LEVEL) return;
     this.named.apply(readConsumerChanges(view, at + ENTRY_HEADER_BYTES, payloadBytes) ?? [], this.timeMs, end);
+  }
+
+  /** One comes with each append of a session: nothing else of the state is looked at. */
+  #applySession(view: DataView, at: number, kindSize: number, end: number): void {
+    if (this.level < SESSIONS_LEVEL) return;
+    const change = readSession(view, at + ENTRY_HEADER_BYTES, payloadBytesOf(kindSize), isContinued(kindSize));
+    if (change !== undefined && this.producers.fold(change, end - entryBytesOf(kindSize), this.timeMs)) return;
+    const said = change === undefined ? 'an entry of none' : JSON.stringify(change);
+    this.difference = `its leader ordered what does not follow from the sessions of producers before it, ${said}: this node passes over it`;
   }
 
   #tellAccess(bytes: Uint8Array, isTable: boolean, end: number): void {
@@ -423,12 +455,14 @@ export class LogFold {
       consumers: isAnother ? told.consumers : state.consumers,
       // It has other nodes.
       nodes: isAnother ? told.nodes : state.nodes,
+      // Sessions are of the generation in which they were opened.
+      sessions: isAnother ? told.sessions : state.sessions,
     };
     return isSameState(own, told) ? undefined : `by its leader the state of the log is ${textOf(told)}; by this node it is ${textOf(own)}`;
   }
 
   #set(
-    { trim, timeMs, seal, level, generation, policy, access, consumers, nodes }: Omit<LogState, 'dataEnd' | 'before'>,
+    { trim, timeMs, seal, level, generation, policy, access, consumers, nodes, sessions }: Omit<LogState, 'dataEnd' | 'before'>,
     ends: Ends,
   ): void {
     const memory = this.#memory;
@@ -441,6 +475,7 @@ export class LogFold {
     this.#putAccess(access, ends.access);
     this.named.put(consumers, ends.consumers);
     if (!hasSameNodes(nodes, this.nodes)) this.#putTogether(putNodes(this.#memory, nodes));
+    this.producers.replace(sessions);
     this.#setGeneration(generation);
   }
 

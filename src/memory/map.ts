@@ -7,6 +7,7 @@
 //   …         results: 32 bytes a user of the walks (main thread, log's end, raft thread, each slot's writer, each cold reader)
 //   …         tokens: the table that the log has at its end, see format/access.ts
 //   …         nodes: the set that the log has at its end, and the directories that were removed, with two words before them, see logFold.ts
+//   …         sessions: the table that the log has at its end, see format/sessions.ts, with one word before it
 //   …         consumers: the table that the log has at its end, with four words before it, see logConsumers.ts
 //   …         index points of each slot, u32 file positions
 //   4 KiB …   last pages: where each slot's writer composes the page that its write ends in, with the mark after the entries
@@ -14,6 +15,7 @@
 //   …         cold buffers: where cold readers put what they read
 
 import { INDEX_INTERVAL_BYTES, RESULT_SIZE_BYTES } from '../../assembly/layout.ts';
+import { stateCapacityBytes } from '../core/capacities.ts';
 import {
   COLD_READERS,
   FEED_READERS,
@@ -24,6 +26,7 @@ import {
   MAX_ORDERED_UPLOADS,
   MAX_READ_BYTES,
   MAX_REMOVED_NODES,
+  MAX_SESSIONS_BYTES,
 } from '../core/limits.ts';
 
 const PAGE_BYTES = 65536;
@@ -209,6 +212,17 @@ export const CONSUMERS = {
   TABLE: 32, // as section 11 of the state has it
 } as const;
 
+/** Of the sessions that the log has at its end, which stand at sessionsAt: whoever owns the log's end, before TAIL. */
+export const SESSIONS = {
+  BYTES: 0, // f64 word: bytes of the table
+  TABLE: 8, // as section 10 of the state has it
+} as const;
+
+/** Most bytes of the sessions that a log with such segments can have. */
+export function sessionsCapacityBytes(segmentBytes: number): number {
+  return Math.min(MAX_SESSIONS_BYTES, stateCapacityBytes(segmentBytes));
+}
+
 export const SLOT_FREE = 0;
 export const SLOT_IN_USE = 1;
 export const SLOT_SEALED = 2;
@@ -229,6 +243,8 @@ export interface MemoryMap {
   readonly nodesAt: number;
   /** Address of the consumers that the log has at its end, see {@link CONSUMERS}. */
   readonly consumersAt: number;
+  /** Address of the sessions that the log has at its end, see {@link SESSIONS}. */
+  readonly sessionsAt: number;
   /** Address of the main thread's result. */
   readonly mainResultAt: number;
   /** Address of the result of whoever owns the log's end. */
@@ -269,7 +285,8 @@ export function memoryMap(shape: MemoryShape): MemoryMap {
   const accessAt = align(coldResultsAt + COLD_BUFFERS * resultBytes, 8);
   const nodesAt = accessAt + MAX_ACCESS_BYTES;
   const consumersAt = align(nodesAt + NODES_BYTES, 8);
-  const pointsAt = align(consumersAt + CONSUMERS.TABLE + MAX_CONSUMERS_BYTES, 8);
+  const sessionsAt = align(consumersAt + CONSUMERS.TABLE + MAX_CONSUMERS_BYTES, 8);
+  const pointsAt = align(sessionsAt + SESSIONS.TABLE + sessionsCapacityBytes(segmentBytes), 8);
   const pointsBytes = (segmentBytes / INDEX_INTERVAL_BYTES + 1) * 4;
   const lastPagesAt = align(pointsAt + slots * pointsBytes, LAST_PAGES_BYTES);
   const slotsAt = align(lastPagesAt + slots * LAST_PAGES_BYTES, PAGE_BYTES);
@@ -284,6 +301,7 @@ export function memoryMap(shape: MemoryShape): MemoryMap {
     accessAt,
     nodesAt,
     consumersAt,
+    sessionsAt,
     mainResultAt: resultsAt,
     tailResultAt: resultsAt + resultBytes,
     raftResultAt: resultsAt + 2 * resultBytes,

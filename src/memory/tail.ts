@@ -8,8 +8,10 @@ import {
   ENTRY_OVERHEAD_BYTES,
   ENTRY_TERM_AT,
   INDEX_INTERVAL_BYTES,
+  KIND_CONTINUED,
   KIND_DATA,
   KIND_NOOP,
+  KIND_SESSION,
   KIND_STATE,
   KIND_TIME,
   MAX_PAYLOAD_BYTES,
@@ -35,7 +37,9 @@ import { MAX_LOG_OFFSET, TIME_ENTRY_BYTES } from '../core/limits.ts';
 import { OPTIONS } from '../core/options.ts';
 import { positionOf } from '../core/position.ts';
 import type { Generation } from '../format/controlEntries.ts';
+import { SEQUENCE_PAYLOAD_BYTES } from '../format/sessions.ts';
 import { LogFold } from './logFold.ts';
+import type { SessionAppend } from './logSessions.ts';
 import { SIGNAL, SLOT, SLOT_FREE, SLOT_IN_USE, SLOT_SEALED, WORD } from './map.ts';
 import { noteOrdered, type Upload } from './orderedUploads.ts';
 import { noWalk, type TailMemory, type WalkResult } from './tailMemory.ts';
@@ -50,6 +54,8 @@ export type AppendStatus = 'ordered' | 'full' | 'refused';
 export type ReplicatedStatus = AppendStatus | 'misplaced';
 
 const NO_HEAD = KIND_DATA;
+/** Of the entry that heads an append of a session. */
+export const SEQUENCE_ENTRY_BYTES = ENTRY_OVERHEAD_BYTES + SEQUENCE_PAYLOAD_BYTES;
 
 /** Whether an entry at `filePosition` is an index point, after `lastPoint` (0: none): the rule of assembly/entry.ts. */
 function isPointDue(lastPoint: number, filePosition: number): boolean {
@@ -68,9 +74,11 @@ export class Tail {
   /** The entry of the log's own that goes before what is put at the end, in the same move of the tail: its kind, 0 for none, and its bytes. */
   #headKind = NO_HEAD;
   #headBytes = 0;
+  /** The session's entry after that, with which the batch begins; 0: it is of no session. */
+  #leadBytes = 0;
   /** Where the last move of the tail began: at {@link first}, or at an entry of the log's own before it. */
   from = 0;
-  /** The last ordered batch: its first offset, its end, and its entries. */
+  /** The last ordered batch: the offset of the first of its entries that came in, its end, and how many those are. */
   first = 0;
   end = 0;
   count = 0;
@@ -108,7 +116,8 @@ export class Tail {
 
   /**
    * Orders `entryCount` framed entries, all of them or none; `isOneBatch`: only if they are exactly one batch; `upload`: other nodes have them
-   * from their client. `term` is the current one; times are Unix milliseconds. The caller wakes the writer ({@link wake}) when it has ordered all that it has.
+   * from their client; `session`: the batch is one, and an append of that session, whose next one it is. `term` is the current one; times are Unix milliseconds.
+   * The caller wakes the writer ({@link wake}) when it has ordered all that it has.
    */
   append(
     entries: Uint8Array,
@@ -118,30 +127,41 @@ export class Tail {
     nowMs: number,
     isOneBatch = false,
     upload?: Upload,
+    session?: SessionAppend,
   ): AppendStatus {
     const tail = this.#memory.tail;
     assert(tail + entries.length <= MAX_LOG_OFFSET, 'the log ends at offset 2^53 - 1');
     const { timeMs } = this.fold;
-    const slot = this.#makeRoom(tail, entries.length, this.fold.isTimeDue(nowMs, this.#timeEntryMs));
+    const leadBytes = session === undefined ? 0 : SEQUENCE_ENTRY_BYTES;
+    const slot = this.#makeRoom(tail, leadBytes + entries.length, this.fold.isTimeDue(nowMs, this.#timeEntryMs));
     if (slot < 0) return 'full';
+    this.#leadBytes = leadBytes;
     const { map, wasm } = this.#memory;
-    const headBytes = this.#headBytes;
-    const position = positionOf(tail, this.#memory.slotWord(slot, SLOT.BASE)) + headBytes;
+    const beforeBytes = this.#headBytes + leadBytes;
+    const position = positionOf(tail, this.#memory.slotWord(slot, SLOT.BASE)) + beforeBytes;
     const at = map.slotAt(slot) + position;
     this.#memory.copyIn(entries, at);
-    const headPoints = this.#pointHead(slot, position - headBytes);
+    let headPoints = this.#pointHead(slot, position - beforeBytes);
+    if (session !== undefined) headPoints = this.#pointAfterHead(slot, position - leadBytes, headPoints);
     const pointsAt = map.pointsAt(slot) + (this.#memory.pointCount(slot) + headPoints) * 4;
-    const flags = isOneBatch ? STAMP_ONE_BATCH : 0;
-    const first = tail + headBytes;
+    const flags = isOneBatch || session !== undefined ? STAMP_ONE_BATCH : 0;
+    const first = tail + beforeBytes;
     const status = wasm.stamp(at, entries.length, term, first, maxPayloadBytes, flags, position, pointsAt, map.tailResultAt);
     const { count, points, bytes, dataEnd } = this.#memory.readResult(map.tailResultAt, this.#walk);
     if (status !== WALK_COMPLETE || count !== entryCount) {
       return this.#refuse(status, bytes);
     }
     if (upload !== undefined) noteOrdered(this.#memory, first, first + entries.length, term, upload);
-    this.#putHead(at - headBytes, term, tail, nowMs);
-    this.#publish(slot, tail, headBytes + entries.length, count, headPoints + points, headBytes + dataEnd, this.#timeOf(nowMs, timeMs));
+    this.#putHead(at - beforeBytes, term, tail, nowMs);
+    if (session !== undefined) this.#putSession(at - leadBytes, term, first - leadBytes, session, entries.length);
+    this.#publish(slot, tail, beforeBytes + entries.length, count, headPoints + points, beforeBytes + dataEnd, this.#timeOf(nowMs, timeMs));
     return 'ordered';
+  }
+
+  /** Writes the entry of `session` at address `at`, log offset `offset`: after the head, so that it is of the log's time there. The batch after it is right. */
+  #putSession(at: number, term: number, offset: number, session: SessionAppend, bytes: number): void {
+    this.fold.producers.putSequence(at + ENTRY_HEADER_BYTES, session, bytes, offset, this.fold.timeMs);
+    this.#memory.wasm.stampOwn(at, term, KIND_SESSION | KIND_CONTINUED, SEQUENCE_PAYLOAD_BYTES, offset);
   }
 
   /**
@@ -245,6 +265,7 @@ export class Tail {
     if (rolls) this.#roll(slot, tail);
     const { count, points, dataEnd } = this.#walk;
     this.#headBytes = 0;
+    this.#leadBytes = 0;
     this.#publish(slot, tail, byteCount, count, points, dataEnd, this.#timeOf(nowMs));
     return 'ordered';
   }
@@ -263,12 +284,7 @@ export class Tail {
     const at = map.slotAt(slot) + position;
     this.#memory.copyIn(payload, at + ENTRY_HEADER_BYTES);
     wasm.stampOwn(at, term, kind, payload.length, tail + headBytes);
-    let points = this.#pointHead(slot, position - headBytes);
-    const lastPoint = points > 0 ? position - headBytes : this.#memory.lastPoint(slot);
-    if (isPointDue(lastPoint, position)) {
-      this.#memory.setWord32(map.pointsAt(slot) + (this.#memory.pointCount(slot) + points) * 4, position);
-      points += 1;
-    }
+    const points = this.#pointAfterHead(slot, position, this.#pointHead(slot, position - headBytes));
     this.#putHead(at - headBytes, term, tail, nowMs);
     if (kind !== KIND_NOOP) this.fold.apply(at, tail + headBytes + bytes);
     this.#publish(slot, tail, headBytes + bytes, 1, points, 0, this.#timeOf(nowMs));
@@ -289,6 +305,7 @@ export class Tail {
     if (slot < 0) return 'full';
     this.fold.raise(generation);
     this.#chooseState();
+    this.#leadBytes = 0;
     if (!isBegun) this.#roll(slot, tail);
     const points = this.#pointHead(slot, SEGMENT_HEADER_BYTES);
     this.#putHead(memory.map.slotAt(slot) + SEGMENT_HEADER_BYTES, term, tail, nowMs);
@@ -307,6 +324,14 @@ export class Tail {
     if (this.#headKind === NO_HEAD || !isPointDue(this.#memory.lastPoint(slot), position)) return 0;
     this.#memory.setWord32(this.#nextPointAt(slot, position), position);
     return 1;
+  }
+
+  /** The same for the entry after the head, which has `headPoints`. Returns how many both have. */
+  #pointAfterHead(slot: number, position: number, headPoints: number): number {
+    const lastPoint = headPoints > 0 ? position - this.#headBytes : this.#memory.lastPoint(slot);
+    if (!isPointDue(lastPoint, position)) return headPoints;
+    this.#memory.setWord32(this.#memory.map.pointsAt(slot) + (this.#memory.pointCount(slot) + headPoints) * 4, position);
+    return headPoints + 1;
   }
 
   /** Writes the head at address `at`, where log offset `tail` stands. What comes after it is right: it will be published. */
@@ -356,21 +381,22 @@ export class Tail {
   }
 
   /**
-   * Makes `bytes` at the tail part of the log, its head among them; the last thing is that the tail moves. `count` entries are not the head.
-   * `dataEnd` counts from the tail; up to the head's end there is no data.
+   * Makes `bytes` at the tail part of the log, its head and its session's entry among them; the last thing is that the tail moves. `count` entries are neither.
+   * `dataEnd` counts from the tail; up to the end of these two there is no data.
    */
   #publish(slot: number, tail: number, bytes: number, count: number, points: number, dataEnd: number, timeMs: number): void {
     const memory = this.#memory;
-    const heads = this.#headBytes > 0 ? 1 : 0;
+    const beforeBytes = this.#headBytes + this.#leadBytes;
+    const heads = (this.#headBytes > 0 ? 1 : 0) + (this.#leadBytes > 0 ? 1 : 0);
     memory.setPointCount(slot, memory.pointCount(slot) + points);
     memory.setSlotWord(slot, SLOT.ENTRIES, memory.slotWord(slot, SLOT.ENTRIES) + heads + count);
     if (memory.slotWord(slot, SLOT.FIRST_MS) === 0) memory.setSlotWord(slot, SLOT.FIRST_MS, timeMs);
     memory.setSlotWord(slot, SLOT.LAST_MS, timeMs);
     this.from = tail;
-    this.first = tail + this.#headBytes;
+    this.first = tail + beforeBytes;
     this.end = tail + bytes;
     this.count = count;
-    if (dataEnd > this.#headBytes) memory.setWord(WORD.DATA_END, tail + dataEnd);
+    if (dataEnd > beforeBytes) memory.setWord(WORD.DATA_END, tail + dataEnd);
     memory.setWord(WORD.TAIL, this.end);
   }
 
@@ -380,6 +406,7 @@ export class Tail {
    */
   #makeRoom(tail: number, bytes: number, isTimeDue: boolean): number {
     const memory = this.#memory;
+    this.#leadBytes = 0;
     const open = memory.openSlot;
     const base = open < 0 ? -1 : memory.slotWord(open, SLOT.BASE);
     if (tail === base) this.#chooseState();

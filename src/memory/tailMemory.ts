@@ -17,9 +17,11 @@ import { type EntryTerm, NO_INSTANCE } from '../core/ids.ts';
 import { readInstance, writeInstance } from '../core/instances.ts';
 import { flagOf } from '../core/options.ts';
 import {
+  CONSUMERS,
   type MemoryMap,
   type MemoryShape,
   memoryMap,
+  SESSIONS,
   SIGNAL,
   SLOT,
   SLOT_FREE,
@@ -395,6 +397,12 @@ export class TailMemory {
   set lastEntry({ term, leader }: EntryTerm) {
     this.setWord32(WORD.LAST_TERM, term);
     writeInstance(this.#view, WORD.LAST_LEADER, leader);
+  }
+
+  /** Bytes of what the log's state at its end has of tokens, consumers and sessions. */
+  get stateTableBytes(): number {
+    const { consumersAt, sessionsAt } = this.map;
+    return this.word(WORD.ACCESS_BYTES) + this.word(consumersAt + CONSUMERS.BYTES) + this.word(sessionsAt + SESSIONS.BYTES);
   }
 
   /** Whether a slot's segment is sealed, so that the slot is a cache that may be taken. */

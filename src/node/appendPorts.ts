@@ -1,12 +1,14 @@
 // What the queue of appends takes, and what it stands on.
 
 import type { Gate } from '../memory/gate.ts';
+import type { SessionAppend } from '../memory/logSessions.ts';
 import type { Upload } from '../memory/orderedUploads.ts';
 import type { Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { Appender } from './caller.ts';
 import type { Condition } from './chain.ts';
 import type { Loop } from './loop.ts';
+import type { RepeatPorts } from './repeats.ts';
 
 /** One APPEND request. It and its `entries`, which may be a view of the message, are valid only until control returns to the event loop. */
 export interface AppendRequest {
@@ -20,6 +22,8 @@ export interface AppendRequest {
   readonly condition: Condition | undefined;
   /** Its client says that other nodes have the entries, too. */
   readonly upload?: Upload | undefined;
+  /** Of which session it is; undefined: of none. */
+  readonly session?: SessionAppend | undefined;
   readonly arrivedMs: number;
 }
 
@@ -59,6 +63,8 @@ export interface AppendPorts {
   readonly committedLevel?: number | undefined;
   /** Called when an append was ordered; `id`: of its upload, if it had one. */
   ordered?(caller: Appender, bytes: number, id: Uint8Array | undefined): void;
+  /** Where appends of sessions are looked for that were sent again. */
+  readonly repeats: Pick<RepeatPorts, 'hot' | 'segments' | 'readings' | 'broke'>;
   /** Called when the commit is to be watched, for as long as {@link Appends.awaitsCommit}. */
   awaitCommit(): void;
 }

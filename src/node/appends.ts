@@ -21,6 +21,7 @@ import {
   MAX_PENDING_APPENDS,
 } from '../core/limits.ts';
 import type { Gate } from '../memory/gate.ts';
+import type { SessionAppend } from '../memory/logSessions.ts';
 import { Lone } from '../memory/lone.ts';
 import { SIGNAL, WORD } from '../memory/map.ts';
 import type { Tail } from '../memory/tail.ts';
@@ -29,16 +30,20 @@ import { LEVEL_COMMITTED, LEVEL_RECEIVED } from '../protocol/client.ts';
 import { type AppendPorts, type AppendRequest, type ClusterView, notLeader, notLeaderCode } from './appendPorts.ts';
 import { AppendRows } from './appendRows.ts';
 import type { Appender } from './caller.ts';
-import { refusalOf } from './chain.ts';
+import { type Refusal, refusalOf } from './chain.ts';
 import { HeldAppends, heldCostOf } from './heldAppends.ts';
 import { PowerHistogram } from './histogram.ts';
+import { type Repeat, type RepeatPlace, Repeats } from './repeats.ts';
 
 const REFUSALS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
   [WALK_BAD_CHECK]: ['BAD_CHECK', "the entry's check does not match its bytes: it was damaged on its way or framed wrongly"],
   [WALK_TOO_LARGE]: ['ENTRY_TOO_LARGE', "the entry's payload is larger than this node's limit"],
   [WALK_BAD_KIND]: ['BAD_KIND', 'clients may append entries of kind 0 (data) only'],
   [WALK_INSIDE_BATCH]: ['MALFORMED', 'the last entry says that its batch goes on, but the request ends there'],
-  [WALK_SECOND_BATCH]: ['MALFORMED', 'the entries of a conditional or chained append are one batch, but the entry begins another one'],
+  [WALK_SECOND_BATCH]: [
+    'MALFORMED',
+    'the entries of an append that is conditional, chained or of a session are one batch, but the entry begins another one',
+  ],
 };
 
 const SHUTTING_DOWN = 'the node is shutting down and takes no more appends: this one was not done; use another node, or try again later';
@@ -76,6 +81,8 @@ export class Appends {
   /** Ordered, oldest first: the place of each is the log offset at which it ends. */
   readonly #pending = new AppendRows<Appender>();
   readonly #held = new HeldAppends();
+  /** Appends of sessions that were sent again, and are in the log already. */
+  readonly #repeats: Repeats;
   /** Connections that end once all of theirs that were accepted are answered, with the append from which on theirs are not done. */
   readonly #leaving = new Map<Appender, number>();
   #isRetryPlanned = false;
@@ -102,7 +109,8 @@ export class Appends {
   readonly counters: AppendCounters = { entries: 0, batches: 0, bytes: 0 };
   readonly latency = new PowerHistogram(FIRST_APPEND_SECONDS, 18);
 
-  constructor({ memory, tail, gate, cluster, loop, maxPayloadBytes, committedLevel = LEVEL_COMMITTED, awaitCommit, ordered }: AppendPorts) {
+  constructor(ports: AppendPorts) {
+    const { memory, tail, gate, cluster, loop, maxPayloadBytes, committedLevel = LEVEL_COMMITTED, awaitCommit, ordered } = ports;
     this.#memory = memory;
     this.#tail = tail;
     this.#lone = new Lone(memory);
@@ -113,6 +121,19 @@ export class Appends {
     this.#committedLevel = committedLevel;
     this.#awaitCommit = awaitCommit;
     this.#ordered = ordered ?? (() => undefined);
+    this.#repeats = new Repeats({
+      ...ports.repeats,
+      memory,
+      gate,
+      fold: tail.fold,
+      loop,
+      acknowledge: (repeat, place, isCommitted) => this.#acknowledgeRepeat(repeat, place, isCommitted),
+      refuse: ({ caller, requestId, bytes }, code, sentence, mayHaveHappened) => {
+        release(caller, 1, bytes);
+        caller.sendError(requestId, code, 0, sentence, mayHaveHappened);
+      },
+      answered: () => this.#flushAnswers(),
+    });
   }
 
   /** Bytes of appends that wait for tail memory. */
@@ -122,7 +143,7 @@ export class Appends {
 
   /** Whether {@link settle} is to be called when the commit moves, or when room is made. */
   get awaitsCommit(): boolean {
-    return !this.#held.isEmpty || this.#pending.size > 0;
+    return !this.#held.isEmpty || this.#pending.size > 0 || this.#repeats.size > 0;
   }
 
   /** Whether all that was accepted is answered, and what was only received is committed, if this node can see to that. */
@@ -185,7 +206,10 @@ export class Appends {
   closed(caller: Appender): void {
     this.#dropHeld(caller);
     this.#leaving.delete(caller);
-    assert(caller.unacknowledgedAppends <= this.#pending.size, 'only what was ordered of a caller that is gone waits for the commit');
+    assert(
+      caller.unacknowledgedAppends <= this.#pending.size + this.#repeats.size,
+      'only what was ordered of a caller that is gone waits for the commit',
+    );
   }
 
   /** Answers every append that the commit has reached, and those that a lost leadership has decided. */
@@ -238,6 +262,7 @@ export class Appends {
   #giveUpPending(reason: string): void {
     const pending = this.#pending;
     this.undecidedCount += pending.size;
+    this.#repeats.giveUp(`${reason}: this append was ordered before, and may or may not end up in the log: send it again`);
     while (pending.size > 0) {
       const caller = pending.owner();
       const requestId = pending.requestId();
@@ -267,6 +292,7 @@ export class Appends {
 
   #settleUpTo(commit: number, nowMs: number): void {
     const pending = this.#pending;
+    this.#repeats.committed(commit);
     while (pending.size > 0 && pending.place() <= commit) {
       const end = pending.place();
       const caller = pending.owner();
@@ -302,9 +328,10 @@ export class Appends {
   }
 
   #orderInside(request: AppendRequest, term: number): boolean {
-    const { caller, requestId, condition, upload } = request;
+    const { caller, requestId, condition, session } = request;
     const end = this.#memory.tail;
-    const refusal = condition === undefined ? undefined : refusalOf(condition, { term, dataEnd: this.#memory.dataEnd, tail: end });
+    if (session !== undefined && this.#isRepeated(request)) return true;
+    const refusal = this.#refusalOf(request, term, end);
     if (refusal !== undefined) {
       this.#refuse(request, refusal.code, refusal.offset, refusal.sentence);
       return true;
@@ -316,7 +343,10 @@ export class Appends {
     if (this.#pending.size >= MAX_PENDING_APPENDS) return false;
     const isOneBatch = condition !== undefined;
     const nowMs = this.#loop.wallMs();
-    const status = this.#tail.append(request.entries, request.entryCount, term, this.#maxPayloadBytes, nowMs, isOneBatch, upload);
+    // What a session's entry heads goes to the others with it, as bytes.
+    const upload = session === undefined ? request.upload : undefined;
+    const { entries, entryCount } = request;
+    const status = this.#tail.append(entries, entryCount, term, this.#maxPayloadBytes, nowMs, isOneBatch, upload, session);
     if (status === 'full') return false;
     // Also for a refused batch: it may have closed a slot, whose writer must learn of it.
     this.#planTurn();
@@ -324,7 +354,7 @@ export class Appends {
       this.#refuseBatch(request);
       return true;
     }
-    this.#ordered(caller, request.entries.length, upload?.id);
+    this.#ordered(caller, request.entries.length, request.upload?.id);
     condition?.chain.succeeded(condition.number, term, this.#tail.end);
     this.counters.entries += this.#tail.count;
     this.counters.batches += 1;
@@ -336,6 +366,40 @@ export class Appends {
       this.#pending.push(caller, requestId, request.entries.length, this.#tail.end, request.arrivedMs);
     }
     return true;
+  }
+
+  /** Whether an append of a session is in the log already: then it gets the receipt that it had, or would have had. */
+  #isRepeated({ caller, requestId, entries, received, session }: AppendRequest): boolean {
+    const last = session && this.#tail.fold.producers.lastOf(session.session);
+    if (session === undefined || last === undefined || session.sequence > last.sequence) return false;
+    this.#planTurn();
+    keep(caller, entries.length);
+    this.#repeats.take({ caller, requestId, bytes: entries.length, received, ...session });
+    return true;
+  }
+
+  /** Why a request must not be ordered now; undefined: it may. */
+  #refusalOf({ condition, session }: AppendRequest, term: number, tail: number): Refusal | undefined {
+    const of = session && this.#refusalOfSession(session);
+    return of ?? (condition && refusalOf(condition, { term, dataEnd: this.#memory.dataEnd, tail }));
+  }
+
+  #refusalOfSession({ session, sequence }: SessionAppend): Refusal | undefined {
+    const last = this.#tail.fold.producers.lastOf(session);
+    if (last === undefined) {
+      const sentence = `the log has no session ${session}: its producer opened another one, or it was not used for too long; it is never taken for a new one: open another one`;
+      return { code: 'UNKNOWN_SESSION', offset: 0, sentence };
+    }
+    if (sequence === last.sequence + 1) return undefined;
+    const sentence = `append ${sequence} of session ${session} came where ${last.sequence + 1} was due: send those before it first`;
+    return { code: 'SEQUENCE_GAP', offset: last.sequence, sentence };
+  }
+
+  #acknowledgeRepeat({ caller, requestId, bytes }: Repeat, place: RepeatPlace | undefined, isCommitted: boolean): void {
+    release(caller, 1, bytes);
+    const { term, first, end } = place ?? { term: 0, first: 0, end: 0 };
+    const level = isCommitted ? this.#committedLevel : LEVEL_RECEIVED;
+    this.#acknowledge(caller, requestId, term, first, end, level, isCommitted && place !== undefined ? this.#nodesWith(end) : 0);
   }
 
   #refuseBatch(request: AppendRequest): void {

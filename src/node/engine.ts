@@ -44,6 +44,7 @@ import { Retention } from './retention.ts';
 import { Scrub } from './scrub.ts';
 import { Seals } from './seals.ts';
 import { Segments } from './segments.ts';
+import { Sessions } from './sessions.ts';
 import { type NodeStatus, statusOf } from './status.ts';
 import { type StopReport, stopNode } from './stop.ts';
 import { Times } from './times.ts';
@@ -77,6 +78,8 @@ export class Engine {
   readonly consumers: Consumers;
   readonly handover: Handover;
   readonly members: Members;
+  /** Of producers. */
+  readonly sessions: Sessions;
   readonly tokenRequests: TokenRequests;
   readonly times: Times;
   readonly damages: Damages;
@@ -183,6 +186,7 @@ export class Engine {
     this.levels = new Levels({ ...shared, cluster: this.cluster, config });
     this.access = new Access({ ...shared, awaitCommit: () => this.#commitWatch.need() });
     this.consumers = new Consumers({ ...shared, config });
+    this.sessions = new Sessions({ ...shared, config });
     this.handover = new Handover({ ...shared, cluster: this.cluster, raft: () => this.#raft });
     this.members = new Members({ ...shared, cluster: this.cluster, nodes: () => this.cluster.nodes(this.url), raft: () => this.#raft });
     this.tokenRequests = new TokenRequests({
@@ -200,6 +204,7 @@ export class Engine {
       this.seals.look();
       this.levels.look();
       this.access.look();
+      this.sessions.look();
     };
     this.pulse = new Pulse(memory, loop, beat, ports.beatMs);
     const isAwaited = (): boolean =>
@@ -220,6 +225,12 @@ export class Engine {
       committedLevel: config.fsync ? LEVEL_COMMITTED : LEVEL_VOLATILE,
       awaitCommit,
       ordered: (caller, bytes, id) => this.#ordered(caller, bytes, id),
+      repeats: {
+        hot: new HotReader(memory),
+        segments: this.segments,
+        readings: { readCopy: (...asked) => this.readings.readCopy(...asked) },
+        broke: failure.broke,
+      },
     });
     this.disk = new DiskRoom({
       memory,
@@ -585,6 +596,7 @@ export class Engine {
     this.members.stop();
     this.access.stop();
     this.consumers.stop();
+    this.sessions.stop();
     this.tokenRequests.stop();
     for (const signal of [SIGNAL.STOP, SIGNAL.TAIL, SIGNAL.DURABLE, SIGNAL.COMMIT, SIGNAL.ROLE, SIGNAL.ORDERED]) this.memory.raise(signal);
     this.#progressed();

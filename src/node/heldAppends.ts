@@ -36,13 +36,14 @@ function paysBefore(a: Pick<Account, 'bytes' | 'count'>, b: Pick<Account, 'bytes
   return a.count > 1 === b.count > 1 ? a.bytes > b.bytes : a.count > 1;
 }
 
-/** What few appends have: more than one entry, a condition, `received`, an upload, or too many bytes for a block. */
-interface Extra extends Pick<AppendRequest, 'entryCount' | 'received' | 'condition' | 'upload'> {
+/** What few appends have: more than one entry, a condition, `received`, an upload, a session, or too many bytes for a block. */
+interface Extra extends Pick<AppendRequest, 'entryCount' | 'received' | 'condition' | 'upload' | 'session'> {
   readonly own: Uint8Array | undefined;
 }
 
-function hasExtra({ entryCount, received, condition, upload, entries }: AppendRequest): boolean {
-  return entryCount !== 1 || received || condition !== undefined || upload !== undefined || entries.length > MAX_BLOCK_PART_BYTES;
+function hasExtra({ entryCount, received, condition, upload, session, entries }: AppendRequest): boolean {
+  const isMarked = received || condition !== undefined || upload !== undefined || session !== undefined;
+  return isMarked || entryCount !== 1 || entries.length > MAX_BLOCK_PART_BYTES;
 }
 
 function costOf(bytes: number, isExtra: boolean): number {
@@ -92,7 +93,7 @@ export class HeldAppends {
 
   /** Adds `request`, and copies its entries. */
   push(request: AppendRequest): void {
-    const { caller, requestId, entries, entryCount, received, condition, arrivedMs } = request;
+    const { caller, requestId, entries, entryCount, received, condition, session, arrivedMs } = request;
     const upload = request.upload === undefined ? undefined : { ...request.upload, id: request.upload.id.slice() };
     if (this.#droppedBytes >= MAX_DROPPED_BYTES) this.#compact();
     let account = this.#accounts.get(caller);
@@ -102,7 +103,7 @@ export class HeldAppends {
     }
     const own = entries.length > MAX_BLOCK_PART_BYTES ? entries.slice() : undefined;
     const place = own === undefined ? this.#blocks.push(entries) : 0;
-    const extra = hasExtra(request) ? { entryCount, received, condition, upload, own } : undefined;
+    const extra = hasExtra(request) ? { entryCount, received, condition, upload, session, own } : undefined;
     this.#rows.push(account, requestId, entries.length, place, arrivedMs, extra);
     const cost = heldCostOf(request);
     account.bytes += cost;
@@ -116,7 +117,7 @@ export class HeldAppends {
     const rows = this.#rows;
     while (rows.size > 0 && rows.owner().isDropped) this.shift();
     if (rows.size === 0) return undefined;
-    const { entryCount, received, condition, upload, own } = rows.extra() ?? { entryCount: 1, received: false };
+    const { entryCount, received, condition, upload, session, own } = rows.extra() ?? { entryCount: 1, received: false };
     const entries = own ?? this.#blocks.at(rows.place(), rows.bytes());
     return {
       caller: rows.owner().caller,
@@ -126,6 +127,7 @@ export class HeldAppends {
       received,
       condition,
       upload,
+      session,
       arrivedMs: rows.arrivedMs(),
     };
   }

@@ -1,11 +1,11 @@
 // Entries of the log's own that the leader's main thread orders: they pass the gate as appends do, but not their queue. What is on the disk is
 // not asked for: trims make room.
 
-import { KIND_ACCESS, KIND_LEVEL, KIND_POLICY, KIND_POSITION, KIND_SEAL, KIND_TRIM } from '../../assembly/layout.ts';
+import { KIND_ACCESS, KIND_LEVEL, KIND_POLICY, KIND_POSITION, KIND_SEAL, KIND_SESSION, KIND_TRIM } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
-import { CONSUMERS_LEVEL } from '../core/levels.ts';
-import { LAST_OFFSET_RESERVE_BYTES, MAX_LOG_OFFSET } from '../core/limits.ts';
+import { CONSUMERS_LEVEL, SESSIONS_LEVEL } from '../core/levels.ts';
+import { EVICTIONS_PER_TURN, LAST_OFFSET_RESERVE_BYTES, MAX_LOG_OFFSET, MIN_SESSION_IDLE_MS, SESSION_ROW_BYTES } from '../core/limits.ts';
 import { type AccessChange, accessBytesAfter, accessPayload, tokenIn, tokensIn, wasRequested } from '../format/access.ts';
 import { type ConsumerChange, consumersPayload, leastPosition } from '../format/consumers.ts';
 import {
@@ -20,12 +20,14 @@ import {
   type TrimEntry,
   trimPayload,
 } from '../format/controlEntries.ts';
+import { oldestIn, rowOfName, type Session, sessionAt, sessionPayload } from '../format/sessions.ts';
 import type { Gate } from '../memory/gate.ts';
 import { SIGNAL, WORD } from '../memory/map.ts';
 import type { Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
+import type { ProducerName, SessionOpened } from '../protocol/sessions.ts';
 import { planPositions, type Verdict } from './positionEntries.ts';
-import { accessCapacityBytes, consumersCapacityBytes } from './stateRoom.ts';
+import { accessCapacityBytes, consumersCapacityBytes, sessionsCapacityBytes } from './stateRoom.ts';
 
 export interface OwnEntryPorts {
   readonly memory: TailMemory;
@@ -67,6 +69,14 @@ export interface OrderedPositions {
   readonly verdicts: readonly Verdict[];
   /** The table as it is then, a copy. */
   readonly table: Uint8Array;
+}
+
+/** A session that is opened at the log's end. */
+export interface OrderedSession extends SessionOpened {
+  /** The leader's. */
+  readonly term: number;
+  /** It may be used when this is committed. */
+  readonly end: number;
 }
 
 export class OwnEntries {
@@ -252,6 +262,62 @@ export class OwnEntries {
     }
   }
 
+  /**
+   * Orders a session of a producer, which ends the one that it had. `isAgain`: only if no other instance opened that. Undefined and errors as {@link trim}; FENCED,
+   * TOO_MANY_SESSIONS where there are `most`, or no room for more, and none of them rests.
+   */
+  openSession({ name, instance }: ProducerName, isAgain: boolean, most: number): OrderedSession | undefined {
+    const { memory, tail, gate } = this.#ports;
+    if (!gate.enter()) return undefined;
+    try {
+      const { producers, level } = tail.fold;
+      const term = memory.word(WORD.OPEN_TERM);
+      if (level < SESSIONS_LEVEL) {
+        throw new LogError('UNSUPPORTED', `this log is of level ${level}, and has no sessions of producers: raise its level first`);
+      }
+      const row = rowOfName(producers, name);
+      const before = row < 0 ? undefined : sessionAt(producers.view, row);
+      if (isAgain && before !== undefined && before.instance !== instance) throw fenced(before);
+      if (before === undefined && !this.#makeRoomForSession(most, term)) return undefined;
+      if (this.#order(KIND_SESSION, sessionPayload({ what: 'open', name, instance }), term) !== 'ordered') return undefined;
+      return { session: tail.first, before: before?.session ?? 0, beforeSequence: before?.sequence ?? 0, term, end: tail.end };
+    } finally {
+      gate.leave();
+    }
+  }
+
+  /** Forgets the session that rests longest, if there is no room for one more. False: not now. */
+  #makeRoomForSession(most: number, term: number): boolean {
+    const { fold } = this.#ports.tail;
+    const count = fold.producers.bytes / SESSION_ROW_BYTES;
+    const mostBytes = sessionsCapacityBytes(this.#ports.memory.map.shape.segmentBytes, fold);
+    if (count < most && (count + 1) * SESSION_ROW_BYTES <= mostBytes) return true;
+    const oldest = oldestIn(fold.producers);
+    if (oldest === undefined || oldest.timeMs + MIN_SESSION_IDLE_MS > fold.timeMs) {
+      const why = count >= most ? `at most ${most}` : 'no room in its state for more';
+      const sentence = `the log has ${count} sessions of producers, ${why}, and all of them were used in the last minute: use fewer producers, or allow more`;
+      throw new LogError('TOO_MANY_SESSIONS', sentence, { count });
+    }
+    return this.#order(KIND_SESSION, sessionPayload({ what: 'evict', session: oldest.session }), term) === 'ordered';
+  }
+
+  /** Forgets the sessions that were not used since `beforeMs`, by the log's time; not all at once. Returns whether there are no more of them. */
+  evictOldSessions(beforeMs: number): boolean {
+    const { memory, tail, gate } = this.#ports;
+    if (!gate.enter()) return false;
+    try {
+      const term = memory.word(WORD.OPEN_TERM);
+      for (let count = 0; count < EVICTIONS_PER_TURN; count += 1) {
+        const oldest = oldestIn(tail.fold.producers);
+        if (oldest === undefined || oldest.timeMs >= beforeMs) return true;
+        if (this.#order(KIND_SESSION, sessionPayload({ what: 'evict', session: oldest.session }), term) !== 'ordered') return false;
+      }
+      return false;
+    } finally {
+      gate.leave();
+    }
+  }
+
   #order(kind: number, payload: Uint8Array, term: number): ReturnType<Tail['appendOwn']> {
     const { memory, tail, wallMs } = this.#ports;
     if (memory.tail + payload.length > MAX_LOG_OFFSET - LAST_OFFSET_RESERVE_BYTES) {
@@ -273,6 +339,11 @@ function withoutZero({ bytes, ageMs, consumerBytes = 0 }: Policy): Policy {
 export function consumersKeep({ consumerBytes }: Policy, consumers: Uint8Array, commitBound: number): number {
   const least = consumerBytes === undefined ? undefined : leastPosition(consumers);
   return least === undefined ? Number.POSITIVE_INFINITY : Math.max(least, commitBound - (consumerBytes ?? 0));
+}
+
+function fenced({ name, session }: Session): LogError {
+  const sentence = `another process appends as the producer "${name}" since it opened the session ${session}: this one is over for good`;
+  return new LogError('FENCED', sentence, { session }, 'failed');
 }
 
 const isSameBytes = (left: Uint8Array, right: Uint8Array): boolean =>

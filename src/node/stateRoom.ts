@@ -3,11 +3,11 @@
 
 import { stateCapacityBytes } from '../core/capacities.ts';
 import { MEMBERS_LEVEL } from '../core/levels.ts';
-import { MAX_ACCESS_BYTES, MAX_CONSUMERS_BYTES, NODES_STATE_BYTES, OTHER_STATE_BYTES } from '../core/limits.ts';
+import { MAX_ACCESS_BYTES, MAX_CONSUMERS_BYTES, MAX_SESSIONS_BYTES, NODES_STATE_BYTES, OTHER_STATE_BYTES } from '../core/limits.ts';
 import type { LogState } from '../format/controlEntries.ts';
 
 /** What of a state is large, and what says what else it may get. */
-export type StateTables = Pick<LogState, 'level' | 'access' | 'consumers'>;
+export type StateTables = Pick<LogState, 'level' | 'access' | 'consumers' | 'sessions'>;
 
 /** Bytes that all tables of a log's state may have together, with segments of `segmentBytes`: what comes to the state otherwise keeps its room. */
 function tablesCapacityBytes(segmentBytes: number, level: number): number {
@@ -15,11 +15,16 @@ function tablesCapacityBytes(segmentBytes: number, level: number): number {
 }
 
 /** Bytes that the tokens of such a log may have, beside its other tables as they are. */
-export function accessCapacityBytes(segmentBytes: number, { level, consumers }: StateTables): number {
-  return Math.min(MAX_ACCESS_BYTES, tablesCapacityBytes(segmentBytes, level) - consumers.length);
+export function accessCapacityBytes(segmentBytes: number, { level, consumers, sessions }: StateTables): number {
+  return Math.min(MAX_ACCESS_BYTES, tablesCapacityBytes(segmentBytes, level) - consumers.length - sessions.length);
 }
 
 /** Bytes that the table of named consumers may have, beside the other tables as they are. */
-export function consumersCapacityBytes(segmentBytes: number, { level, access }: StateTables): number {
-  return Math.min(MAX_CONSUMERS_BYTES, tablesCapacityBytes(segmentBytes, level) - access.length);
+export function consumersCapacityBytes(segmentBytes: number, { level, access, sessions }: StateTables): number {
+  return Math.min(MAX_CONSUMERS_BYTES, tablesCapacityBytes(segmentBytes, level) - access.length - sessions.length);
+}
+
+/** Bytes that the sessions of producers may have, beside the other tables as they are. */
+export function sessionsCapacityBytes(segmentBytes: number, { level, access, consumers }: StateTables): number {
+  return Math.min(MAX_SESSIONS_BYTES, tablesCapacityBytes(segmentBytes, level) - access.length - consumers.length);
 }

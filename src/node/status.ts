@@ -3,6 +3,7 @@
 import { maxBatchBytes } from '../core/capacities.ts';
 import type { Cause } from '../core/causes.ts';
 import { LOG_LEVEL } from '../core/levels.ts';
+import { SESSION_ROW_BYTES } from '../core/limits.ts';
 import type { MemberRole } from '../core/members.ts';
 import type { LogFold } from '../memory/logFold.ts';
 import { WORD } from '../memory/map.ts';
@@ -157,6 +158,8 @@ export interface NodeStatus {
   readonly mirror: MirrorStatus | null;
   readonly clients: { readonly connections: number; readonly heldAppendBytes: number; readonly sendBufferedBytes: number };
   readonly appends: { readonly entries: number; readonly batches: number; readonly bytes: number };
+  /** Sessions of producers that the log has at this node's end of it; how many it may have where this node leads; for how long one may rest. */
+  readonly sessions: { readonly count: number; readonly most: number; readonly ageMs: number };
   /** Copies of appends that clients put on nodes themselves. */
   readonly uploads: {
     /** Whether this node takes any. */
@@ -188,7 +191,7 @@ export interface StatusSources {
   readonly startedMs: number;
   readonly loop: Pick<Loop, 'wallMs'>;
   readonly memory: TailMemory;
-  readonly fold: Pick<LogFold, 'timeMs' | 'isTimeHeld' | 'level'>;
+  readonly fold: Pick<LogFold, 'timeMs' | 'isTimeHeld' | 'level' | 'producers'>;
   readonly cluster: ClusterStatus;
   readonly segments: Segments;
   readonly seals: { readonly status: SealStatus };
@@ -256,6 +259,7 @@ export function statusOf(engine: StatusSources): NodeStatus {
     mirror: engine.mirror?.status() ?? null,
     clients: { connections, heldAppendBytes: appends.heldBytes, sendBufferedBytes },
     appends: { ...appends.counters },
+    sessions: { count: engine.fold.producers.bytes / SESSION_ROW_BYTES, most: config.maxSessions, ageMs: config.sessionAge },
     uploads: {
       isOn: uploads.isOn,
       staged: uploads.count,

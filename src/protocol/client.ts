@@ -9,6 +9,7 @@ import { MAX_LOG_OFFSET, MAX_SHOWN_TOKEN_BYTES, MIN_RETENTION_AGE_MS, MIN_RETENT
 import { type ConsumersAnswer, decodeConsumersAnswer, POSITIONS } from './consumers.ts';
 import { type ClientIntroduction, decodeHello, encodeName, type Greeting, HELLO, versionsWord } from './greeting.ts';
 import { decodeMembers, type MembersAnswer, NODES } from './members.ts';
+import { decodeSessionOpened, SESSION_OPENED, type SessionOpened } from './sessions.ts';
 import { decodeTokens, LISTED, type TokensAnswer } from './tokens.ts';
 
 /**
@@ -488,6 +489,7 @@ export type Answer =
   | ({ kind: 'tokens' } & TokensAnswer)
   | ({ kind: 'members' } & MembersAnswer)
   | ({ kind: 'consumers' } & ConsumersAnswer)
+  | ({ kind: 'sessionOpened'; requestId: number } & SessionOpened)
   | { kind: 'cancelled'; requestId: number }
   | { kind: 'uploaded'; requestId: number; total: number }
   | {
@@ -574,6 +576,12 @@ export function decodeAnswer(bytes: Uint8Array): Answer {
       return consumers === undefined
         ? { kind: 'malformed', reason: 'a POSITIONS with wrong records' }
         : { kind: 'consumers', ...consumers };
+    }
+    case SESSION_OPENED: {
+      const opened = decodeSessionOpened(view);
+      return opened === undefined
+        ? { kind: 'malformed', reason: 'a SESSION_OPENED of the wrong length' }
+        : { kind: 'sessionOpened', ...opened };
     }
     case CANCELLED:
       return { kind: 'cancelled', requestId };

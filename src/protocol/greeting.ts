@@ -28,6 +28,9 @@ export const FEATURE_CONSUMERS = 128;
 /** READ and SUBSCRIBE take READ_TIMED. */
 export const FEATURE_TIMES = 16;
 
+/** The node takes OPEN_SESSION, and APPENDs of sessions. */
+export const FEATURE_SESSIONS = 256;
+
 /** A client's feature: it understands uploads. */
 export const CLIENT_UPLOADS = 1;
 

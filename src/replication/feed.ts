@@ -5,7 +5,7 @@ import { SCAN_FIRST_ALWAYS, SCAN_WHOLE_BATCHES } from '../../assembly/layout.ts'
 import { SEGMENT_HEAD_BYTES } from '../core/limits.ts';
 import { positionOf } from '../core/position.ts';
 import { HotReader } from '../memory/hotReader.ts';
-import { CONSUMERS, SLOT, WORD } from '../memory/map.ts';
+import { SLOT } from '../memory/map.ts';
 import { noWalk, type TailMemory, type WalkResult } from '../memory/tailMemory.ts';
 import type { Due } from '../raft/leadership.ts';
 import { segmentAt } from '../storage/sealedSegments.ts';
@@ -111,7 +111,7 @@ export class Feed {
 
   /** Tokens and consumers may be many. */
   get #headBytes(): number {
-    return SEGMENT_HEAD_BYTES + this.#memory.word(WORD.ACCESS_BYTES) + this.#memory.word(this.#memory.map.consumersAt + CONSUMERS.BYTES);
+    return SEGMENT_HEAD_BYTES + this.#memory.stateTableBytes;
   }
 
   /** What a segment begins with goes as a whole: the state of the log, as large as it is now, and the no-op of a term that begins there. */

@@ -12,6 +12,7 @@ import {
   FEATURE_INSECURE,
   FEATURE_INTRODUCE,
   FEATURE_MIRROR,
+  FEATURE_SESSIONS,
   FEATURE_TIMES,
   FEATURE_UPLOADS,
   FEATURE_UPLOADS_HELP,
@@ -34,6 +35,7 @@ export function helloOf(engine: Engine, introduction: ClientIntroduction | undef
       FEATURE_INTRODUCE |
       FEATURE_TIMES |
       FEATURE_CONSUMERS |
+      FEATURE_SESSIONS |
       (engine.mirror === undefined ? 0 : FEATURE_MIRROR) |
       (config.insecure ? FEATURE_INSECURE : 0) |
       uploadFeatures(engine, introduction),

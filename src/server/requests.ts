@@ -29,6 +29,7 @@ import type { Loop } from '../node/loop.ts';
 import type { Members } from '../node/members.ts';
 import type { Readings } from '../node/reading.ts';
 import type { Retention } from '../node/retention.ts';
+import type { Sessions } from '../node/sessions.ts';
 import type { Times } from '../node/times.ts';
 import type { Trims } from '../node/trims.ts';
 import type { Uploads } from '../node/uploads.ts';
@@ -77,6 +78,15 @@ import {
 import { CONSUMERS, type ConsumerQuestion, consumersRequestIn, encodeConsumersAnswer } from '../protocol/consumers.ts';
 import { CLIENT_UPLOADS, decodeIntroduce, PROTOCOL_VERSION } from '../protocol/greeting.ts';
 import { encodeMembers, MEMBERS, MEMBERS_DRY_RUN, membersRequestIn } from '../protocol/members.ts';
+import {
+  APPEND_SESSION,
+  APPEND_SESSION_BYTES,
+  appendSessionIn,
+  encodeSessionOpened,
+  OPEN_AGAIN,
+  OPEN_SESSION,
+  openSessionIn,
+} from '../protocol/sessions.ts';
 import { encodeTokens, TOKENS, type TokenChange, tokensRequestIn } from '../protocol/tokens.ts';
 import { COUNTS, isOverQuota } from './accounts.ts';
 import type { Audit, Audited } from './audit.ts';
@@ -85,7 +95,8 @@ import { ENDINGS, type Session } from './session.ts';
 
 /** Flags by opcode; others are refused, so that they can get a meaning one day. */
 const KNOWN_FLAGS: Readonly<Record<number, number>> = {
-  [APPEND]: APPEND_RECEIVED | APPEND_CONDITIONAL | APPEND_CHAINED,
+  [APPEND]: APPEND_RECEIVED | APPEND_CONDITIONAL | APPEND_CHAINED | APPEND_SESSION,
+  [OPEN_SESSION]: OPEN_AGAIN,
   [READ]: READ_TIMED,
   [SUBSCRIBE]: READ_TIMED | SUBSCRIBE_KEPT,
   [CREDIT]: 0,
@@ -105,7 +116,7 @@ const KNOWN_FLAGS: Readonly<Record<number, number>> = {
 /** The same with uploads, for clients that understand them, on a node that takes them. */
 const KNOWN_WITH_UPLOADS: Readonly<Record<number, number>> = {
   ...KNOWN_FLAGS,
-  [APPEND]: APPEND_RECEIVED | APPEND_CONDITIONAL | APPEND_CHAINED | APPEND_UPLOADED,
+  [APPEND]: APPEND_RECEIVED | APPEND_CONDITIONAL | APPEND_CHAINED | APPEND_SESSION | APPEND_UPLOADED,
   [UPLOAD]: 0,
 };
 
@@ -132,7 +143,7 @@ function auditedConsumer({ change }: ConsumerQuestion): { readonly what: Audited
 }
 
 /** Opcodes of requests that may have a body. */
-const WITH_BODY: readonly number[] = [APPEND, INTRODUCE, UPLOAD, TOKENS, MEMBERS, CONSUMERS, RETENTION];
+const WITH_BODY: readonly number[] = [APPEND, INTRODUCE, UPLOAD, TOKENS, MEMBERS, CONSUMERS, RETENTION, OPEN_SESSION];
 
 /** Room above the largest batch, so that a slightly too large one gets an answer that says so before uWS closes the connection. */
 const MESSAGE_SLACK_BYTES = 64 * 1024;
@@ -157,6 +168,7 @@ export interface RequestTargets {
   readonly trims: Pick<Trims, 'request'>;
   readonly times: Pick<Times, 'find'>;
   readonly retention: Pick<Retention, 'request'>;
+  readonly sessions: Pick<Sessions, 'request'>;
   readonly levels: Pick<Levels, 'request'>;
   readonly handover: Pick<Handover, 'request'>;
   readonly members: Pick<Members, 'request'>;
@@ -189,6 +201,7 @@ export class Requests {
   readonly #trims: RequestTargets['trims'];
   readonly #times: RequestTargets['times'];
   readonly #retention: RequestTargets['retention'];
+  readonly #sessions: RequestTargets['sessions'];
   readonly #levels: RequestTargets['levels'];
   readonly #handover: RequestTargets['handover'];
   readonly #members: RequestTargets['members'];
@@ -208,6 +221,7 @@ export class Requests {
     this.#trims = trims;
     this.#times = targets.times;
     this.#retention = targets.retention;
+    this.#sessions = targets.sessions;
     this.#levels = targets.levels;
     this.#handover = targets.handover;
     this.#members = targets.members;
@@ -286,6 +300,9 @@ export class Requests {
       case CONSUMERS:
         this.#askConsumers(session, request.requestId, bodyOf(message));
         break;
+      case OPEN_SESSION:
+        this.#openSession(session, request, bodyOf(message));
+        break;
       case UPLOAD:
         this.#upload(session, request, bodyOf(message));
         break;
@@ -319,7 +336,7 @@ export class Requests {
       session.fail(
         requestId,
         'MALFORMED',
-        `only APPEND, INTRODUCE, UPLOAD, TOKENS, MEMBERS, CONSUMERS and RETENTION have a body; this message has ${bodyBytes} bytes after its header`,
+        `only APPEND, INTRODUCE, UPLOAD, TOKENS, MEMBERS, CONSUMERS, RETENTION and OPEN_SESSION have a body; this message has ${bodyBytes} bytes after its header`,
       );
       return false;
     }
@@ -365,7 +382,15 @@ export class Requests {
       session.fail(requestId, 'MALFORMED', `the body of an UPLOADED append begins with ${APPEND_UPLOAD_BYTES} bytes about the upload`);
       return;
     }
-    const entries = isUploaded ? body.subarray(APPEND_UPLOAD_BYTES) : body;
+    const rest = isUploaded ? body.subarray(APPEND_UPLOAD_BYTES) : body;
+    const isOfSession = (flags & APPEND_SESSION) !== 0;
+    const of = isOfSession ? appendSessionIn(rest) : undefined;
+    if (isOfSession && of === undefined) {
+      const sentence = `right before the entries of an append of a session are ${APPEND_SESSION_BYTES} bytes: its number and its sequence, 1 to 2^53 - 1`;
+      session.fail(requestId, 'MALFORMED', sentence);
+      return;
+    }
+    const entries = isOfSession ? rest.subarray(APPEND_SESSION_BYTES) : rest;
     const isChained = (flags & APPEND_CHAINED) !== 0;
     if (isChained && (flags & APPEND_CONDITIONAL) !== 0) {
       session.fail(requestId, 'MALFORMED', 'an APPEND is CONDITIONAL, the head of a chain, or CHAINED, a link of it, but not both');
@@ -408,9 +433,20 @@ export class Requests {
         received,
         condition,
         upload: upload === undefined ? undefined : { ...upload, client: session.number },
+        session: of,
         arrivedMs: this.#loop.nowMs(),
       });
     }
+  }
+
+  #openSession(session: Session, { requestId, flags }: Request, body: Uint8Array): void {
+    const producer = openSessionIn(body);
+    if (typeof producer === 'string') {
+      session.sendError(requestId, 'MALFORMED', 0, producer);
+      return;
+    }
+    const work = this.#sessions.request(producer, (flags & OPEN_AGAIN) !== 0);
+    this.#answer(session, requestId, work, (opened) => session.send(encodeSessionOpened(requestId, opened)));
   }
 
   #upload(session: Session, { requestId, offset: at, a: total }: Request, body: Uint8Array): void {

@@ -22,6 +22,7 @@ import {
 } from '../protocol/client.ts';
 import { CONSUMERS } from '../protocol/consumers.ts';
 import { MEMBERS } from '../protocol/members.ts';
+import { OPEN_SESSION } from '../protocol/sessions.ts';
 import { TOKENS } from '../protocol/tokens.ts';
 
 interface Right {
@@ -50,6 +51,7 @@ export const REQUEST_RIGHTS: readonly Right[] = [
   { opcode: TOKENS, needs: 'admin' },
   { opcode: MEMBERS, needs: 'admin' },
   { opcode: CONSUMERS, needs: 'consume' },
+  { opcode: OPEN_SESSION, needs: 'append' },
 ];
 
 /** What pages over HTTP need. Those that are not here need nothing. */

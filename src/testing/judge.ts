@@ -32,7 +32,7 @@ class Assignment {
       this.#free.set(fingerprint, same);
     }
     // Then whatever may be there, the earliest first; at last what should not be there, or not a second time.
-    const order = { ok: 0, unknown: 1, failed: 2 } as const;
+    const order = { ok: 0, done: 0, unknown: 1, failed: 2 } as const;
     for (const append of [...appends].sort((a, b) => order[a.result.kind] - order[b.result.kind] || a.invoked - b.invoked)) {
       if (append.ids.some((id) => this.#placed.has(id))) continue;
       const first = this.#free.get(recording.fingerprints[append.ids[0] ?? 0] ?? '') ?? [];

@@ -32,6 +32,7 @@ import {
 } from '../../src/format/controlEntries.ts';
 import { kindSizeAt } from '../../src/format/entry.ts';
 import { encodeOwnEntry } from '../../src/format/ownEntry.ts';
+import { NO_SESSIONS } from '../../src/format/sessions.ts';
 import { encodeEntry } from '../support/entryTwin.ts';
 
 const STATE: LogState = {
@@ -46,6 +47,7 @@ const STATE: LogState = {
   access: NO_ACCESS,
   consumers: NO_CONSUMERS,
   nodes: NO_MEMBERS,
+  sessions: NO_SESSIONS,
 };
 const SOLE = { id: 4, instance: '4444444444444444' };
 const AFTER = { term: 7, leader: 'fedcba9876543210' };

@@ -58,7 +58,7 @@ describe('verify', () => {
     const before = readFileSync(path);
     const started = await runCommand(['serve', '--data', log.directory, '--port', '0']);
     expect(started.code).not.toBe(0);
-    expect(started.stderr).toContain(`the entry at log offset ${log.end} is of kind 8`);
+    expect(started.stderr).toContain(`the entry at log offset ${log.end + 47} is of kind 63`);
     expect(readFileSync(path).equals(before)).toBe(true);
   });
 

@@ -6,6 +6,7 @@ import {
   KIND_CONFIGURATION,
   KIND_CONTINUED,
   KIND_NOOP,
+  KIND_POSITION,
   KIND_SESSION,
   KIND_TRIM,
   MAX_CONTROL_KIND,
@@ -336,20 +337,26 @@ describe('an entry of a kind on which this build does not act', () => {
     return { built, image: changed(built.image, name, bytes), name };
   }
 
-  it.each([KIND_CONFIGURATION, KIND_TRIM, KIND_SESSION | KIND_CONTINUED, KIND_NOOP | KIND_CONTINUED, MAX_CONTROL_KIND, 64, 127])(
-    '%i is not cut as a torn tail: the start is refused, and changes nothing',
-    (kind) => {
-      const { built, image, name } = withEntry(kind);
-      const disk = new MemoryDisk(image);
-      resetMemory(memory);
-      const identity = readIdentity(disk, DIRECTORY);
-      if (identity === undefined) throw new Error('the test made no identity');
-      const thrown = thrownBy(() => recover({ disk, directory: DIRECTORY, identity, memory, nowMs }));
-      expect(thrown).toMatchObject({ code: 'NEWER_FORMAT', details: { offset: built.log.length, kind: kind & ~KIND_CONTINUED } });
-      expect((thrown as LogError).message).toContain(name);
-      expect(disk.image().get(`${DIRECTORY}/${name}`)?.bytes).toEqual(bytesOf(image, name));
-    },
-  );
+  it.each([
+    KIND_CONFIGURATION,
+    KIND_TRIM,
+    KIND_SESSION,
+    KIND_POSITION | KIND_CONTINUED,
+    KIND_NOOP | KIND_CONTINUED,
+    MAX_CONTROL_KIND,
+    64,
+    127,
+  ])('%i is not cut as a torn tail: the start is refused, and changes nothing', (kind) => {
+    const { built, image, name } = withEntry(kind);
+    const disk = new MemoryDisk(image);
+    resetMemory(memory);
+    const identity = readIdentity(disk, DIRECTORY);
+    if (identity === undefined) throw new Error('the test made no identity');
+    const thrown = thrownBy(() => recover({ disk, directory: DIRECTORY, identity, memory, nowMs }));
+    expect(thrown).toMatchObject({ code: 'NEWER_FORMAT', details: { offset: built.log.length, kind: kind & ~KIND_CONTINUED } });
+    expect((thrown as LogError).message).toContain(name);
+    expect(disk.image().get(`${DIRECTORY}/${name}`)?.bytes).toEqual(bytesOf(image, name));
+  });
 
   it('that is torn is cut like every torn tail', () => {
     for (const torn of [(entry: Uint8Array) => entry.subarray(0, entry.length - 1), (entry: Uint8Array) => entry.with(10, 0)]) {

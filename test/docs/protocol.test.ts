@@ -12,6 +12,7 @@ import * as consumers from '../../src/protocol/consumers.ts';
 import { HELLO } from '../../src/protocol/greeting.ts';
 import * as members from '../../src/protocol/members.ts';
 import { encodePeerHello } from '../../src/protocol/peerHandshake.ts';
+import * as sessions from '../../src/protocol/sessions.ts';
 import * as tokens from '../../src/protocol/tokens.ts';
 import { PAGE_RIGHTS, REQUEST_RIGHTS } from '../../src/server/rights.ts';
 import { createIdentity, IDENTITY_RANDOM_BYTES } from '../../src/storage/dataDirectory.ts';
@@ -84,11 +85,11 @@ describe('the tables of docs/PROTOCOL.md', () => {
 
   test('have every opcode', () => {
     const listed = rowsOf(part('## Messages', '### HELLO')).flatMap(([opcode, name]) =>
-      /^`0x/.test(opcode ?? '') ? [[(/[A-Z]+/.exec(name ?? '') ?? [''])[0], Number((opcode ?? '').replaceAll('`', ''))]] : [],
+      /^`0x/.test(opcode ?? '') ? [[(/[A-Z_]+/.exec(name ?? '') ?? [''])[0], Number((opcode ?? '').replaceAll('`', ''))]] : [],
     );
-    expect(listed).toHaveLength(31);
+    expect(listed).toHaveLength(33);
     for (const [name, opcode] of listed)
-      expect({ ...protocol, ...tokens, ...members, ...consumers, HELLO }).toHaveProperty(String(name), opcode);
+      expect({ ...protocol, ...sessions, ...tokens, ...members, ...consumers, HELLO }).toHaveProperty(String(name), opcode);
   });
 
   test('have what each request needs, of a token', () => {
@@ -98,7 +99,7 @@ describe('the tables of docs/PROTOCOL.md', () => {
     }
     const opcodes = rowsOf(part('## Messages', '### HELLO')).map(([opcode = '', name = '']) => [
       Number(opcode.replaceAll('`', '')),
-      /[A-Z]{2,}/.exec(name)?.[0],
+      /[A-Z_]{2,}/.exec(name)?.[0],
     ]);
     const names = Object.fromEntries(opcodes);
     const requests = opcodes.map(([opcode]) => Number(opcode)).filter((opcode) => opcode < 0x80 && opcode !== protocol.AUTHENTICATE);

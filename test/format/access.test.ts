@@ -18,6 +18,7 @@ import {
 import { NO_MEMBERS } from '../../src/format/configuration.ts';
 import { NO_CONSUMERS } from '../../src/format/consumers.ts';
 import { type LogState, NO_POLICY, NO_SEAL, NO_TRIM, readState, stateBytes, writeState } from '../../src/format/controlEntries.ts';
+import { NO_SESSIONS } from '../../src/format/sessions.ts';
 import { bytesOf, hexOf } from './hex.ts';
 
 const HASH = '000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f';
@@ -191,6 +192,7 @@ it('a state entry has the table as its last section, and none without tokens', (
     access: TABLE_BYTES,
     consumers: NO_CONSUMERS,
     nodes: NO_MEMBERS,
+    sessions: NO_SESSIONS,
   };
   const encode = (which: LogState): Uint8Array => {
     const bytes = new Uint8Array(stateBytes(which));

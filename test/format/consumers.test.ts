@@ -19,6 +19,7 @@ import {
   readConsumerChanges,
 } from '../../src/format/consumers.ts';
 import { type LogState, NO_POLICY, NO_SEAL, NO_TRIM, readState, stateBytes, writeState } from '../../src/format/controlEntries.ts';
+import { NO_SESSIONS } from '../../src/format/sessions.ts';
 import { Random } from '../assembly/random.ts';
 import { bytesOf, hexOf } from './hex.ts';
 
@@ -228,6 +229,7 @@ it('a state entry has the table before that of tokens, in logs that may have it,
     access: NO_ACCESS,
     consumers: TABLE_BYTES,
     nodes: NO_MEMBERS,
+    sessions: NO_SESSIONS,
   };
   const encode = (which: LogState): Uint8Array => {
     const bytes = new Uint8Array(stateBytes(which));

@@ -37,6 +37,7 @@ import {
   writeState,
   writeTime,
 } from '../../src/format/controlEntries.ts';
+import { NO_SESSIONS } from '../../src/format/sessions.ts';
 import { bytesOf, hexOf } from './hex.ts';
 
 const DIGEST = '000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f';
@@ -54,6 +55,7 @@ const FIRST: LogState = {
   access: NO_ACCESS,
   consumers: NO_CONSUMERS,
   nodes: NO_MEMBERS,
+  sessions: NO_SESSIONS,
 };
 
 const FULL: LogState = {
@@ -68,6 +70,7 @@ const FULL: LogState = {
   access: NO_ACCESS,
   consumers: NO_CONSUMERS,
   nodes: NO_MEMBERS,
+  sessions: NO_SESSIONS,
 };
 
 const FIRST_BYTES = bytesOf(`

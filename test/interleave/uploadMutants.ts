@@ -134,9 +134,14 @@ const RING: readonly Interleaving[] = [
     patches: [
       {
         file: 'src/memory/tail.ts',
-        find: 'if (upload !== undefined)\n            noteOrdered(this.#memory, first, first + entries.length, term, upload);\n        this.#putHead(at - headBytes, term, tail, nowMs);\n        this.#publish(slot, tail, headBytes + entries.length, count, headPoints + points, headBytes + dataEnd, this.#timeOf(nowMs, timeMs));',
+        find: 'if (upload !== undefined)\n            noteOrdered(this.#memory, first, first + entries.length, term, upload);',
+        replace: '',
+      },
+      {
+        file: 'src/memory/tail.ts',
+        find: 'this.#publish(slot, tail, beforeBytes + entries.length, count, headPoints + points, beforeBytes + dataEnd, this.#timeOf(nowMs, timeMs));',
         replace:
-          'this.#putHead(at - headBytes, term, tail, nowMs);\n        this.#publish(slot, tail, headBytes + entries.length, count, headPoints + points, headBytes + dataEnd, this.#timeOf(nowMs, timeMs));\n        if (upload !== undefined)\n            noteOrdered(this.#memory, first, first + entries.length, term, upload);',
+          'this.#publish(slot, tail, beforeBytes + entries.length, count, headPoints + points, beforeBytes + dataEnd, this.#timeOf(nowMs, timeMs));\n        if (upload !== undefined)\n            noteOrdered(this.#memory, first, first + entries.length, term, upload);',
       },
     ],
     foundBy: ['tail and ordered uploads'],

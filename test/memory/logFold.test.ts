@@ -34,6 +34,7 @@ import {
 } from '../../src/format/controlEntries.ts';
 import { entryBytesAt, kindOf, kindSizeAt, payloadBytesOf } from '../../src/format/entry.ts';
 import { noOpPayload } from '../../src/format/noOp.ts';
+import { NO_SESSIONS } from '../../src/format/sessions.ts';
 import { LogFold } from '../../src/memory/logFold.ts';
 import { SLOT, SLOT_SEALED, WORD } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
@@ -182,6 +183,7 @@ describe('a log that describes itself', () => {
       access: NO_ACCESS,
       consumers: NO_CONSUMERS,
       nodes: NO_MEMBERS,
+      sessions: NO_SESSIONS,
     };
     expect(stateOf(leader.entries()[0]?.payload ?? new Uint8Array())).toEqual(state);
     expect([leader.tail.fold.level, leader.memory.dataEnd]).toEqual([1, 0]);

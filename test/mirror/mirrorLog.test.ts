@@ -22,6 +22,7 @@ import {
   trimPayload,
   writeState,
 } from '../../src/format/controlEntries.ts';
+import { NO_SESSIONS } from '../../src/format/sessions.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';
@@ -44,6 +45,7 @@ const STATE: LogState = {
   access: NO_ACCESS,
   consumers: NO_CONSUMERS,
   nodes: NO_MEMBERS,
+  sessions: NO_SESSIONS,
 };
 
 interface Opened {

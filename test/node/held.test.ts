@@ -9,6 +9,7 @@ import type { Appender } from '../../src/node/caller.ts';
 import { Random } from '../assembly/random.ts';
 import { makeBatch, stampBatch } from '../crash/batches.ts';
 import { smallMemory } from '../crash/testNode.ts';
+import { repeatsIn } from '../support/repeats.ts';
 
 test('an append that waits keeps its bytes, although uWS takes the memory of its message away (uWebSockets.js#535)', () => {
   const memory = smallMemory();
@@ -24,6 +25,7 @@ test('an append that waits keeps its bytes, although uWS takes the memory of its
     cluster,
     loop: { wallMs: () => 5, afterTurn: () => undefined },
     maxPayloadBytes: 1000,
+    repeats: repeatsIn(memory),
     awaitCommit: () => undefined,
   });
   const refusals: string[] = [];
@@ -74,6 +76,7 @@ test('E2: an append of a caller that an answer to an earlier one cuts off is not
     cluster: { self: 1, others: [], leaderUrl: () => '', noLeaderSentence: () => 'no leader is known' },
     loop: { wallMs: () => 5, afterTurn: () => undefined },
     maxPayloadBytes: 1000,
+    repeats: repeatsIn(memory),
     awaitCommit: () => undefined,
   });
   const caller = {

@@ -20,6 +20,7 @@ import { frameEntries } from '../server/support/entries.ts';
 import { eventually } from '../server/support/fixture.ts';
 import { HungDisk } from '../server/support/hungDisk.ts';
 import { RawClient } from '../server/support/rawClient.ts';
+import { repeatsIn } from '../support/repeats.ts';
 import { startServer, stopServers } from '../support/server.ts';
 
 afterAll(stopServers);
@@ -139,6 +140,7 @@ describe('when too many wait', () => {
       cluster: { self: 1, others: [], leaderUrl: () => '', noLeaderSentence: () => '' },
       loop,
       maxPayloadBytes: 60_000,
+      repeats: repeatsIn(memory),
       awaitCommit: () => undefined,
     });
     return { appends, gate, turns, memory, tail: () => memory.tail };

@@ -10,6 +10,7 @@ import { NO_MEMBERS } from '../../src/format/configuration.ts';
 import { NO_CONSUMERS } from '../../src/format/consumers.ts';
 import { type LogState, NO_POLICY, NO_SEAL, NO_TRIM, stateBytes, writeState, writeTime } from '../../src/format/controlEntries.ts';
 import { entryBytesAt } from '../../src/format/entry.ts';
+import { NO_SESSIONS } from '../../src/format/sessions.ts';
 import type { HotReader } from '../../src/memory/hotReader.ts';
 import { WORD } from '../../src/memory/map.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
@@ -40,6 +41,7 @@ function stateEntry(timeMs: number): Uint8Array {
     access: NO_ACCESS,
     consumers: NO_CONSUMERS,
     nodes: NO_MEMBERS,
+    sessions: NO_SESSIONS,
   };
   return entry(KIND_STATE, stateBytes(state), (view, at) => writeState(view, at, state));
 }

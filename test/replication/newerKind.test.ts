@@ -51,9 +51,9 @@ describe('a follower', () => {
   );
 
   it('does so, too, where the entry begins a term in the place of the no-op', () => {
-    expect(send(0, entriesAt(0, [KIND_SESSION, KIND_DATA]))).toMatchObject({
+    expect(send(0, entriesAt(0, [63, KIND_DATA]))).toMatchObject({
       code: 'NEWER_FORMAT',
-      details: { offset: 0, kind: KIND_SESSION },
+      details: { offset: 0, kind: 63 },
     });
     expect(memory.tail).toBe(0);
   });

@@ -3,7 +3,7 @@ import { maxBatchBytes } from '../../src/core/capacities.ts';
 import { configure } from '../../src/core/config.ts';
 import { MAX_ENTRY_BYTES } from '../../src/core/limits.ts';
 import { END_LINEARIZABLE, LEVEL_COMMITTED, LEVEL_RECEIVED } from '../../src/protocol/client.ts';
-import { FEATURE_CONSUMERS, FEATURE_INTRODUCE, FEATURE_TIMES } from '../../src/protocol/greeting.ts';
+import { FEATURE_CONSUMERS, FEATURE_INTRODUCE, FEATURE_SESSIONS, FEATURE_TIMES } from '../../src/protocol/greeting.ts';
 import { LOG_HEAD_BYTES, STATE_ENTRY_BYTES } from '../support/logHead.ts';
 import { entryBytes, frameEntries } from './support/entries.ts';
 import { connect, sharedNode, startNode, texts } from './support/fixture.ts';
@@ -31,7 +31,7 @@ test('hello: a new log begins with the no-op of term 1, and says its limits', as
     leader: '',
     process: expect.stringMatching(/^[0-9a-f]{16}$/),
     whyNoLeader: '',
-    features: FEATURE_INTRODUCE | FEATURE_TIMES | FEATURE_CONSUMERS,
+    features: FEATURE_INTRODUCE | FEATURE_TIMES | FEATURE_CONSUMERS | FEATURE_SESSIONS,
     isDurable: true,
     cluster: undefined,
   });

@@ -7,7 +7,7 @@ import type { AppendResult, LogEntry } from '../../src/history/types.ts';
 import type { Upload } from '../../src/memory/orderedUploads.ts';
 import { conditionOf } from '../../src/node/chain.ts';
 import { APPEND_CHAINED, APPEND_CONDITIONAL } from '../../src/protocol/client.ts';
-import { type Append, Connection, type Data } from './connection.ts';
+import { type Append, Connection, type ConnectionOwner, type Data, nodesOf } from './connection.ts';
 import { CAPACITY_BYTES, encodeEntries, MIN_PAYLOAD_BYTES, walkEntries } from './payloads.ts';
 import { type Contents, Uploader } from './uploader.ts';
 import { promise } from './violation.ts';
@@ -28,7 +28,7 @@ const MAX_ATTEMPTS = 6;
 const GAP = 1_000_000;
 const OVERHEAD_BYTES = 12;
 
-export class Client {
+export class Client implements ConnectionOwner {
   readonly world: World;
   #id: number;
   #connection: Connection | undefined;
@@ -275,20 +275,15 @@ export class Client {
     });
   }
 
-  appended(
+  appendedAt(
     connection: Connection,
     requestId: number,
-    term: number,
-    offset: number,
-    end: number,
-    isCommitted: boolean,
-    nodes: number,
+    { term, offset, end, isCommitted, nodes }: Parameters<ConnectionOwner['appendedAt']>[2],
   ): void {
     const append = connection.pending.get(requestId);
     if (append === undefined) return;
     connection.pending.delete(requestId);
-    const holders: number[] = [];
-    for (let node = 1; node <= 32; node += 1) if (((nodes >>> (node - 1)) & 1) === 1) holders.push(node);
+    const holders = nodesOf(nodes);
     if (isCommitted) {
       this.#boundaries.push(offset);
       this.#ownEnd = Math.max(this.#ownEnd, end);

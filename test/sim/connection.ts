@@ -9,10 +9,10 @@ import { type Caller, CallerReadings } from '../../src/node/caller.ts';
 import type { Chain } from '../../src/node/chain.ts';
 import type { WaitingEnd } from '../../src/node/ends.ts';
 import { LEVEL_COMMITTED } from '../../src/protocol/client.ts';
-import type { Client } from './client.ts';
 import { covers } from './coverage.ts';
 import type { Process } from './process.ts';
 import { promise } from './violation.ts';
+import type { World } from './world.ts';
 
 /** Log bytes [from, from + bytes.length), and the commit when they were taken. */
 export interface Data {
@@ -52,9 +52,35 @@ export interface Answers {
   readonly refused?: (code: ErrorCode, offset: number) => void;
 }
 
+/** Whose connection it is. */
+export interface ConnectionOwner {
+  readonly world: World;
+  /** The node has stopped in order: what it has not answered has no effect. */
+  dismissed(connection: Connection): void;
+  /** The node has ended the connection, or died. */
+  lost(connection: Connection, why: string): void;
+  appendedAt(
+    connection: Connection,
+    requestId: number,
+    receipt: {
+      readonly term: number;
+      readonly offset: number;
+      readonly end: number;
+      readonly isCommitted: boolean;
+      readonly nodes: number;
+    },
+  ): void;
+  refused(connection: Connection, requestId: number, code: ErrorCode, mayHaveHappened: boolean): void;
+}
+
+/** The ids of the nodes whose bits a receipt has. */
+export function nodesOf(bits: number): number[] {
+  return Array.from({ length: 32 }, (_, i) => i + 1).filter((id) => ((bits >>> (id - 1)) & 1) === 1);
+}
+
 /** One connection to one node. */
 export class Connection implements Caller {
-  readonly client: Client;
+  readonly client: ConnectionOwner;
   readonly process: Process;
   readonly name: string;
   unacknowledgedBytes = 0;
@@ -81,7 +107,7 @@ export class Connection implements Caller {
   #lastRequestMs = 0;
   #lastAnswerMs = 0;
 
-  constructor(client: Client, process: Process, name: string) {
+  constructor(client: ConnectionOwner, process: Process, name: string) {
     this.client = client;
     this.process = process;
     this.name = name;
@@ -125,7 +151,7 @@ export class Connection implements Caller {
   dismiss(): void {
     this.isDismissed = true;
     this.#close();
-    this.#answer(() => this.client.dismissed(this));
+    this.answer(() => this.client.dismissed(this));
   }
 
   /** The node ends the connection at once. */
@@ -136,7 +162,7 @@ export class Connection implements Caller {
   }
 
   /** Tells the client something, after all that it was told before. */
-  #answer(take: () => void): void {
+  answer(take: () => void): void {
     const { scheduler, clientDelayMs } = this.client.world;
     this.#lastAnswerMs = Math.max(this.#lastAnswerMs, scheduler.nowMs + clientDelayMs());
     scheduler.after(this.#lastAnswerMs - scheduler.nowMs, () => {
@@ -145,7 +171,7 @@ export class Connection implements Caller {
   }
 
   sendError(requestId: number, code: ErrorCode, offset: number, _sentence: string, mayHaveHappened = false): void {
-    this.#answer(() => {
+    this.answer(() => {
       if (this.#uploaded(requestId, false)) {
         if (code === 'OVERLOADED') covers('there is no room for an upload');
         return;
@@ -167,14 +193,15 @@ export class Connection implements Caller {
       promise(engine.error === undefined, 'durability', () => `node ${id} has failed, and acknowledges an append`);
       this.#checkNodes(term, end, nodes);
     });
-    this.#receipts.push(() => this.client.appended(this, requestId, term, offset, end, level === LEVEL_COMMITTED, nodes));
+    const receipt = { term, offset, end, isCommitted: level === LEVEL_COMMITTED, nodes };
+    this.#receipts.push(() => this.client.appendedAt(this, requestId, receipt));
     return this.#receipts.length === 1;
   }
 
   flushReceipts(): void {
     const receipts = this.#receipts;
     this.#receipts = [];
-    for (const receipt of receipts) this.#answer(receipt);
+    for (const receipt of receipts) this.answer(receipt);
   }
 
   sendData(requestId: number, from: number, commit: number, entries: Uint8Array, hasSkipped: boolean, timeMs: number | undefined): void {
@@ -185,21 +212,21 @@ export class Connection implements Caller {
       seals.shows(this.process, from, data.bytes.length);
     });
     this.#unsentBytes += data.bytes.length;
-    this.#answer(() => {
+    this.answer(() => {
       this.open.get(requestId)?.data?.(data);
       this.#taken(data.bytes.length);
     });
   }
 
   sendEnd(requestId: number, _start: number, commit: number): void {
-    this.#answer(() => {
+    this.answer(() => {
       this.open.get(requestId)?.end?.(commit);
       this.open.delete(requestId);
     });
   }
 
   sendUploaded(requestId: number): void {
-    this.#answer(() => this.#uploaded(requestId, true));
+    this.answer(() => this.#uploaded(requestId, true));
   }
 
   /** Whether the request was an UPLOAD. */

@@ -1,6 +1,7 @@
 // What befell uploads in the simulations of this process: each fault that uploads are to be shown under must be among it, which a test asserts.
 
 import { ANNOUNCE_WAIT_MS } from '../../src/core/limits.ts';
+import { Readings } from '../../src/node/reading.ts';
 import { Digests } from '../../src/replication/digests.ts';
 import { References } from '../../src/replication/references.ts';
 import { promise } from './violation.ts';
@@ -54,15 +55,32 @@ export const NODE_EVENTS = [
   'a node is asked to demote',
   'a leader removes itself',
 ] as const;
+/** What befalls producers, where the log has their sessions. */
+export const SESSION_EVENTS = [
+  'an append of a session is acknowledged',
+  'an append of a session is sent again, and was there',
+  'an append of a session is sent again, and was not there',
+  'a session is forgotten',
+  'a producer is fenced',
+  'a state entry says sessions',
+  'the place of an append is read from the disk',
+] as const;
+export type SessionEvent = (typeof SESSION_EVENTS)[number] | 'an append of a session is done, and trimmed';
 export type UploadEvent = (typeof UPLOAD_EVENTS)[number] | (typeof RARE_UPLOAD_EVENTS)[number] | (typeof NODE_EVENTS)[number];
 
 /** How often each was. */
-export const coverage: Partial<Record<UploadEvent | UploadWay, number>> = {};
+export const coverage: Partial<Record<UploadEvent | SessionEvent | UploadWay, number>> = {};
 
-export function covers(what: UploadEvent | UploadWay): void {
+export function covers(what: UploadEvent | SessionEvent | UploadWay): void {
   coverage[what] = (coverage[what] ?? 0) + 1;
 }
 
+const { readCopy } = Readings.prototype;
+Readings.prototype.readCopy = function (range, wanted, isOver, party) {
+  if (range.maxBytes === 0 && party === undefined && wanted.from === range.from && wanted.to === range.limit)
+    covers('the place of an append is read from the disk');
+  return readCopy.call(this, range, wanted, isOver, party);
+};
 // What only the raft thread knows: looked at where it does it, which is left as it is.
 const { plan, clear } = References.prototype;
 References.prototype.plan = function (to, due, nowMs) {

@@ -22,9 +22,11 @@ export function configOf(
   electionTimeoutMs: number,
   stagingBytes: number,
   scrubDays: number,
+  sessions: Pick<EngineConfig, 'maxSessions' | 'sessionAge'>,
 ): EngineConfig {
   const peers = nodes.length === 1 ? [] : nodes.map((id) => ({ id, host: `node${id}`, port: 1, peerPort: 2 }));
-  return { ...DEFAULTS, ...shape, node, peers, electionTimeoutMs, stagingBytes, maxPayloadBytes: MAX_PAYLOAD_BYTES, scrubDays };
+  const bounds = { electionTimeoutMs, stagingBytes, maxPayloadBytes: MAX_PAYLOAD_BYTES, scrubDays, ...sessions };
+  return { ...DEFAULTS, ...shape, node, peers, ...bounds };
 }
 
 interface Wait {

@@ -11,6 +11,7 @@ import type { NodeId } from '../../src/raft/messages.ts';
 import { ConsumerModel } from './consumers.ts';
 import { walkEntries } from './payloads.ts';
 import { RetentionModel } from './retentionModel.ts';
+import { SessionModel } from './sessionModel.ts';
 import { TokenModel } from './tokens.ts';
 import { promise } from './violation.ts';
 
@@ -86,6 +87,7 @@ export class Ledger {
   readonly retention = new RetentionModel();
   readonly tokens = new TokenModel();
   readonly consumers = new ConsumerModel();
+  readonly sessions = new SessionModel();
 
   /** The log begins at `start` on all nodes; what was there before is nobody's any more. */
   constructor(start: number) {
@@ -221,6 +223,7 @@ export class Ledger {
       this.retention.take(view, offset - from, kindSize, offset);
       this.tokens.take(view, offset - from, kindSize, offset);
       this.consumers.take(view, offset - from, kindSize, offset);
+      this.sessions.take(view, offset - from, kindSize, offset);
       if (kindOf(kindSize) !== KIND_TRIM) return;
       const trim = readTrim(view, offset - from + ENTRY_HEADER_BYTES, payloadBytesOf(kindSize));
       promise(trim !== undefined && trim.start <= offset, 'trims', () => `the trim at ${offset} is none that a leader orders`);

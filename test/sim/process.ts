@@ -107,6 +107,7 @@ export class Process {
       settings.electionTimeoutMs,
       world.uploads.stagingOf(this.id),
       world.damages.scrubDays,
+      world.sessions.bounds,
     );
     const setup = raftSetup(disk, config, processOf(this.id), DIRECTORY, this.recovered, memory.shared);
     if (node.list.length === 1) world.clocks.startedAlone(this.id);
@@ -152,7 +153,7 @@ export class Process {
   /** The node reports an error: that two nodes have folded different states of one log is none that may happen. */
   #isWrong(text: string): void {
     this.world.note(this.id, text);
-    promise(!text.includes('the state of the log'), 'log state', () => `node ${this.id}: ${text}`);
+    promise(!/the state of the log|sessions of producers/.test(text), 'log state', () => `node ${this.id}: ${text}`);
   }
 
   #makeEngine(config: EngineConfig): Engine {

@@ -3,7 +3,7 @@ import { expect, it, vi } from 'vitest';
 import type { MemoryShape } from '../../src/memory/map.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';
 import { Random } from '../assembly/random.ts';
-import { NODE_EVENTS, RARE_UPLOAD_EVENTS, UPLOAD_EVENTS, UPLOAD_WAYS } from './coverage.ts';
+import { NODE_EVENTS, RARE_UPLOAD_EVENTS, SESSION_EVENTS, UPLOAD_EVENTS, UPLOAD_WAYS } from './coverage.ts';
 import { drawProfile } from './profile.ts';
 import { REGRESSIONS } from './regressions.ts';
 import { replayCommand, runSeeds } from './runner.ts';
@@ -49,6 +49,7 @@ it(
     expect(totals.seeds).toBe(SET_SEEDS);
     expect(totals.committedBytes / SET_SEEDS).toBeGreaterThan(10_000);
     expect(totals.terms / SET_SEEDS).toBeGreaterThan(2);
+    expect(SESSION_EVENTS.filter((what) => totals.coverage[what] === undefined)).toEqual([]);
     expect(NODE_EVENTS.filter((what) => totals.coverage[what] === undefined)).toEqual([]);
   },
   TIMEOUT_MS,

@@ -101,6 +101,8 @@ export async function simulate({ seed, keepLines = 0 }: SimulationOptions): Prom
   };
 }
 
+/** Until producers have all answers. */
+const ANSWERED_ELECTIONS = 100;
 /** Until all nodes have the same tokens in force. */
 const AGREED_ELECTIONS = 20;
 
@@ -139,6 +141,7 @@ async function runWorld(world: World): Promise<Partial<WellEnd>> {
     // Nobody can be elected, and nobody is, however long it lasts: what was committed stays out of service rather than being forgotten.
     await runFor(world, STUCK_ELECTIONS * profile.electionTimeoutMs);
     for (const client of clients) client.stop();
+    world.sessions.stop();
     for (const client of clients) client.disconnect('the simulation ended');
     world.tokens.check(false);
     world.consumers.check();
@@ -147,7 +150,14 @@ async function runWorld(world: World): Promise<Partial<WellEnd>> {
   }
   await progresses(world, nodes, SMALL, 'mended');
   for (const client of clients) client.stop();
+  world.sessions.stop();
   await runFor(world, profile.waitMs);
+  const areAnswered = await runUntil(
+    world,
+    ANSWERED_ELECTIONS * profile.electionTimeoutMs * profile.clockSpread,
+    () => world.sessions.areSettled,
+  );
+  promise(areAnswered, 'sessions', () => 'all is well, and a producer is not told what became of its appends');
   await converges(world);
   await world.trims.trial(
     (limitMs, isDone) => runUntil(world, limitMs, isDone),

@@ -22,6 +22,8 @@ export type Invariant =
   | 'tokens'
   /** A position that was confirmed to a consumer never falls, whoever has lost its name commits nothing more, and all nodes fold the same. */
   | 'consumers'
+  /** The log has each append of a producer's session once, in order, where its receipt says; all nodes have the same sessions. */
+  | 'sessions'
   /** What the log says of a segment is what was committed there. */
   | 'seals'
   /** A segment that is damaged on one disk, and whole on another, is healed; only damaged ones are replaced, and only by what is committed there. */

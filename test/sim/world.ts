@@ -26,6 +26,7 @@ import { Refusals } from './refusals.ts';
 import { Scheduler } from './scheduler.ts';
 import { SealCheck } from './seals.ts';
 import { SegmentSizes } from './segmentSizes.ts';
+import { Sessions } from './sessions.ts';
 import { drawsSets } from './sets.ts';
 import { SimNode } from './simNode.ts';
 import { Stops } from './stops.ts';
@@ -70,6 +71,7 @@ export class World {
   readonly openDamages: OpenDamagesOfWorld;
   readonly fullDisks: FullDisks;
   readonly nodeChanges: NodeChanges;
+  readonly sessions: Sessions;
   readonly checker: Checker;
   readonly history: HistoryRecorder;
   readonly operator: Operator;
@@ -116,6 +118,7 @@ export class World {
     this.openDamages = new OpenDamagesOfWorld(this);
     this.fullDisks = new FullDisks(this);
     this.nodeChanges = new NodeChanges(this);
+    this.sessions = new Sessions(this);
     for (const node of this.allNodes) node.disk.syncMs = syncMs;
     this.operator = new Operator(this, founding);
     this.checker = new Checker(this.allNodes, founding.start);
@@ -146,6 +149,7 @@ export class World {
     this.damages.start();
     this.fullDisks.start();
     this.nodeChanges.start();
+    this.sessions.start();
   }
 
   /** The node that began alone is started again as one of a cluster, and the others join. */

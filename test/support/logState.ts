@@ -5,6 +5,7 @@ import { NO_ACCESS } from '../../src/format/access.ts';
 import { NO_MEMBERS } from '../../src/format/configuration.ts';
 import { NO_CONSUMERS } from '../../src/format/consumers.ts';
 import { type LogState, NO_POLICY, NO_SEAL, NO_TRIM } from '../../src/format/controlEntries.ts';
+import { NO_SESSIONS } from '../../src/format/sessions.ts';
 
 export const NEW_STATE: LogState = {
   dataEnd: 0,
@@ -18,4 +19,5 @@ export const NEW_STATE: LogState = {
   access: NO_ACCESS,
   consumers: NO_CONSUMERS,
   nodes: NO_MEMBERS,
+  sessions: NO_SESSIONS,
 };

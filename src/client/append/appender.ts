@@ -8,8 +8,9 @@
 import { assert } from '../../core/assert.ts';
 import { LogError } from '../../core/errors.ts';
 import { MAX_APPENDS_IN_FLIGHT, MIN_UPLOAD_BYTES } from '../../core/limits.ts';
-import { APPEND_RECEIVED, type Receipt as WireReceipt } from '../../protocol/client.ts';
+import { APPEND_RECEIVED, LEVEL_COMMITTED, type Receipt as WireReceipt } from '../../protocol/client.ts';
 import type { Hello } from '../../protocol/greeting.ts';
+import type { SessionOpened } from '../../protocol/sessions.ts';
 import { abortedAppend } from '../aborts.ts';
 import type { AppendLoad, Watch } from '../events.ts';
 import { type Connection, isLater, type Loss } from '../nodes/connection.ts';
@@ -24,6 +25,7 @@ import { DISPLACED, NewestChain } from './chains.ts';
 import { Linger } from './linger.ts';
 import { batchTooLarge, lostErrors, type Message, type Operation, plainOperation, type Reject, type Resolve, tooLarge } from './message.ts';
 import { messageBytesOf, OpenMessage } from './openMessage.ts';
+import { forgotten, Producer } from './producer.ts';
 import { isNodesRefusal, Retries } from './retries.ts';
 import { Room } from './room.ts';
 import { Sent } from './sent.ts';
@@ -38,6 +40,9 @@ function capture(resolve: Resolve, reject: Reject): void {
   rejectOfNew = reject;
 }
 
+/** Of what is in the log where nobody knows. */
+const PLACELESS: WireReceipt = { requestId: 0, term: 0, offset: 0, end: 0, level: LEVEL_COMMITTED, nodes: 0 };
+
 export class Appender {
   readonly #workspace: Workspace;
   readonly #arena: Arena;
@@ -47,6 +52,8 @@ export class Appender {
   readonly #owner: AppenderOwner;
   readonly #uploader: Uploader | undefined;
   readonly #retries: Retries;
+  /** Undefined: appends are of no session. */
+  readonly #producer: Producer | undefined;
   readonly #flushInTick = (): void => this.#flush();
   readonly #route: AppendRoute;
 
@@ -75,6 +82,7 @@ export class Appender {
     this.#owner = owner;
     this.#uploader = uploader;
     this.#retries = new Retries(settings.timeoutMs);
+    this.#producer = settings.producer === undefined ? undefined : new Producer(settings.producer);
     this.#route = new AppendRoute(settings.connectTimeoutMs);
     this.#waiting = new Waiting(settings, this.#defaultFlags, watch);
     this.#room = new Room(settings.maxInFlightBytes);
@@ -130,12 +138,12 @@ export class Appender {
   /** Gives up an operation that was submitted, because of its signal: takes it back when it is not sent yet. */
   abort(operation: Operation, what: string, signal: AbortSignal): void {
     const { message } = operation;
-    if (message !== undefined && (message.requestId !== 0 || message.isUncertain)) {
+    if (message !== undefined && (message.requestId !== 0 || message.isUncertain || message.sequence !== 0)) {
       this.#settlement.reject(operation, abortedAppend(what, signal, 'unknown'));
       message.abortedCount += 1;
       message.isGivenUp = message.waitingCount === 0;
       // It waits to be tried again, which nobody wants any more.
-      if (message.requestId === 0 && this.#sealed.removeWhere((other) => other === message) !== undefined)
+      if (message.requestId === 0 && message.sequence === 0 && this.#sealed.removeWhere((other) => other === message) !== undefined)
         this.#settlement.release(message);
       queueMicrotask(() => this.#afterRelease());
       return;
@@ -209,6 +217,8 @@ export class Appender {
     const isNodes = isNodesRefusal(error);
     if (isNodes && this.#retries.setAside(message, error)) {
       this.#sent.remove(message);
+    } else if (message.sequence !== 0) {
+      this.#sessionRefused(message, error, isNodes);
     } else if (error.code === 'CONDITION_FAILED' && message.isUncertain) {
       this.#sent.remove(message);
       void this.#recheck(message, error);
@@ -220,6 +230,30 @@ export class Appender {
     this.#afterRelease();
   }
 
+  /** A message of the session was refused: for good, or because the session cannot go on; or its callers have waited for long enough. */
+  #sessionRefused(message: Message, error: LogError, isNodes: boolean): void {
+    if (isNodes) {
+      this.#giveUp(message, error);
+      return;
+    }
+    this.#producer?.lose();
+    if (error.code === 'UNKNOWN_SESSION' || error.code === 'SEQUENCE_GAP') {
+      this.#sent.remove(message);
+      this.#retries.keep(message, error);
+    } else {
+      this.#failSent(message, error);
+    }
+  }
+
+  /** The callers of a message of the session wait no longer. It is sent again all the same: what comes after it in the session must. */
+  #giveUp(message: Message, error: LogError): void {
+    this.#sent.remove(message);
+    this.#settlement.fail(message, error);
+    message.abortedCount = message.rejects.length;
+    message.isGivenUp = true;
+    this.#retries.keep(message, error);
+  }
+
   /** The connection is gone. What is still open failed if the node said so, by its goodbye or by a fatal error before it; of the rest we cannot know. */
   lost(connection: Connection, { reason, fatalId, isGoodbye }: Loss): void {
     this.#route.close(connection);
@@ -229,6 +263,8 @@ export class Appender {
       const error = isGoodbye || (fatalId !== 0 && isLater(message.requestId, fatalId)) ? failed : unknown;
       if (this.#retries.setAside(message, error)) {
         this.#sent.remove(message);
+      } else if (message.sequence !== 0) {
+        this.#giveUp(message, error);
       } else {
         this.#failSent(message, error);
       }
@@ -249,6 +285,8 @@ export class Appender {
   failUnsent(error: LogError): void {
     if (this.#open.entryBytes > 0) this.#seal();
     for (let message = this.#sealed.shift(); message !== undefined; message = this.#sealed.shift()) {
+      // What comes after it in its session cannot.
+      if (message.sequence !== 0) this.#producer?.lose();
       this.#settlement.fail(message, error);
       this.#settlement.release(message);
     }
@@ -267,6 +305,8 @@ export class Appender {
     for (const message of again) message.requestId = 0;
     this.#watch.resentMessageCount += again.length;
     this.#sealed.prepend(again);
+    // The session alone cannot go on.
+    if (!this.#route.isLeaving && this.#route.connection !== undefined) return;
     const next = this.#route.next();
     if (next !== undefined) this.adopt(next.hello);
     else if (again.length > 0) this.#owner.wake();
@@ -340,7 +380,8 @@ export class Appender {
 
   /** Begins to put a message on followers, if that helps. */
   #upload(message: Message): void {
-    if (this.#uploader?.helps(message.entryBytes) !== true) return;
+    // What a session's entry heads in the log goes to followers with it, from the leader.
+    if (this.#uploader?.helps(message.entryBytes) !== true || this.#producer?.owns(message) === true) return;
     const { bytes } = this.#workspace;
     this.#workspace.frame(message.entriesAt, message.entryBytes);
     message.upload = this.#uploader.upload(bytes.subarray(message.entriesAt, message.end));
@@ -389,16 +430,52 @@ export class Appender {
       const { connection } = this.#route;
       if (connection === undefined || connection.isLost || this.#route.isLeaving) return;
       if (message.upload?.isOver === false || !this.#sent.hasRoomFor(message.entryBytes, this.#windowBytes)) return;
+      if (this.#mustOpen(connection, message)) return;
       this.#sealed.shift();
       const { maxBatchBytes } = connection.hello;
       // The limits may have become smaller since it was built: another server may have answered.
-      if (message.entryBytes > maxBatchBytes) this.#failHere(message, batchTooLarge(message.entryBytes, maxBatchBytes));
-      else if (!this.#newestChain.send(connection, message)) this.#failHere(message, DISPLACED);
+      if (message.entryBytes > maxBatchBytes) {
+        if (message.sequence !== 0) this.#producer?.lose();
+        this.#failHere(message, batchTooLarge(message.entryBytes, maxBatchBytes));
+      } else if (!this.#newestChain.send(connection, message)) this.#failHere(message, DISPLACED);
       else this.#send(connection, message);
     }
   }
 
+  /** Whether `message` cannot be sent before a session is open, which begins, or before it is known that there is none. */
+  #mustOpen(connection: Connection, message: Message): boolean {
+    const producer = this.#producer;
+    if (producer?.owns(message) !== true || producer.isOpen) return false;
+    // What was sent in the one before is answered first.
+    if (!producer.isOpening && this.#sent.size === 0) void this.#openSession(connection, producer);
+    return true;
+  }
+
+  async #openSession(connection: Connection, producer: Producer): Promise<void> {
+    try {
+      const opened = await producer.open(connection);
+      if (opened !== undefined) this.#resume(producer, opened);
+    } catch (thrown) {
+      if (!(thrown instanceof LogError)) throw thrown;
+      if (isNodesRefusal(thrown)) this.#owner.refused(connection, thrown);
+      else this.failUnsent(thrown);
+    }
+    this.#afterRelease();
+  }
+
+  /** Another session is open: it is known what became of what was sent in the one before. */
+  #resume(producer: Producer, opened: SessionOpened): void {
+    const messages: Message[] = [];
+    for (let message = this.#sealed.shift(); message !== undefined; message = this.#sealed.shift()) messages.push(message);
+    const { again, done, unknown, dropped } = producer.resume(opened, messages);
+    this.#sealed.prepend(again);
+    for (const message of done) this.#settlement.acknowledge(message, PLACELESS);
+    for (const message of unknown) this.#settlement.failFinally(message, forgotten(producer.name));
+    for (const message of [...done, ...unknown, ...dropped]) this.#settlement.release(message);
+  }
+
   #send(connection: Connection, message: Message): void {
+    if (this.#producer?.owns(message) === true) this.#producer.number(message, this.#workspace);
     this.#retries.sending(message);
     this.#sent.send(connection, message, this.#workspace);
   }
@@ -426,7 +503,8 @@ export class Appender {
 
   /** Bytes became free: takes in who waits, sends what may go, and tells who wanted to know. */
   #afterRelease(): void {
-    if (this.#route.isLeaving && this.#sent.size === 0) this.#leave();
+    // What its session kept is put back in its order, also where the connection goes on.
+    if ((this.#route.isLeaving || this.#producer?.isLost === true) && this.#sent.size === 0) this.#leave();
     this.#flush();
     for (let operation = this.#waiting.peek(); operation !== undefined; operation = this.#waiting.peek()) {
       if (!this.#place(operation)) break;

@@ -1,15 +1,17 @@
 // One APPEND message, from its first entry to its receipt, in a run of the workspace: header and entries, and between them what it says of its upload.
 //
 //   no upload:  │ room for 24 │ header 24 │ entries …        uploaded:  │ header 24 │ id, nodes 24 │ entries …
+//   of a session:  │ room for 8 │ header 24 │ session, sequence 16 │ entries …
 
 import { ENTRY_HEADER_BYTES, ENTRY_KIND_SIZE_AT, ENTRY_OVERHEAD_BYTES } from '../../../assembly/layout.ts';
 import { LogError } from '../../core/errors.ts';
 import { withoutSecrets } from '../../core/secrets.ts';
-import { dataKindSize, entryBytesAt, entryBytesOf, kindSizeAt, payloadAt } from '../../format/entry.ts';
+import { dataKindSize, entryBytesAt, entryBytesOf, kindSizeAt, payloadAt, payloadBytesOf } from '../../format/entry.ts';
 import {
   APPEND_CONDITIONAL,
   APPEND_UPLOAD_BYTES,
   LEVEL_COMMITTED,
+  LEVEL_RECEIVED,
   LEVEL_VOLATILE,
   MESSAGE_HEADER_BYTES,
   type Receipt as WireReceipt,
@@ -80,6 +82,13 @@ function nodesOf(mask: number): readonly number[] {
   return lastNodes;
 }
 
+/** What receipts say for offset and end of what is in the log at a place that nobody knows any more. */
+export const NO_PLACE = -1;
+
+/** Whether a receipt says that an append is in the log, and not where: what was sent again is trimmed. */
+const isPlaceless = ({ term, offset, end, level }: WireReceipt): boolean =>
+  term === 0 && offset === 0 && end === 0 && level !== LEVEL_RECEIVED;
+
 /** Room before the entries. */
 export const HEAD_BYTES = MESSAGE_HEADER_BYTES + APPEND_UPLOAD_BYTES;
 
@@ -105,6 +114,9 @@ export class Message {
   requestId = 0;
   /** Its place among all messages that were ever sent; 0 until then. Kept when it is sent again. */
   order = 0;
+  /** Its place in the producer's session; 0: it was given none yet. */
+  session = 0;
+  sequence = 0;
   /** An earlier try may have been done. */
   isUncertain = false;
   /** Its caller does not want it any more: it is not sent again. */
@@ -152,9 +164,20 @@ export class Message {
     return this.end - this.entriesAt;
   }
 
+  /** Makes one batch of its entries: of a session's append the log has all or nothing. */
+  join({ view }: Workspace): void {
+    for (let at = this.entriesAt; at < this.end; ) {
+      const kindSize = kindSizeAt(view, at);
+      const next = at + entryBytesOf(kindSize);
+      view.setUint32(at + ENTRY_KIND_SIZE_AT, dataKindSize(payloadBytesOf(kindSize), next < this.end), true);
+      at = next;
+    }
+  }
+
   /** Whether `receipt` is for as many bytes as the message holds, and of a level that is known: another one promises nothing. */
   matches(receipt: WireReceipt): boolean {
     if (receipt.level > LEVEL_VOLATILE) return false;
+    if (this.sequence !== 0 && isPlaceless(receipt)) return true;
     return receipt.end - receipt.offset === this.entryBytes && receipt.term > 0 && Number.isSafeInteger(receipt.end);
   }
 
@@ -163,6 +186,10 @@ export class Message {
     const { term, end } = receipt;
     const level = LEVELS[receipt.level] ?? 'received';
     const nodes = nodesOf(receipt.nodes);
+    if (isPlaceless(receipt)) {
+      this.#acknowledgePlaceless({ term, offset: NO_PLACE, end: NO_PLACE, level, nodes });
+      return;
+    }
     let offset = receipt.offset;
     let at = this.entriesAt;
     if (this.resolveBatch !== undefined) {
@@ -182,6 +209,12 @@ export class Message {
       offset += bytes;
       at += bytes;
     }
+  }
+
+  #acknowledgePlaceless(receipt: Receipt): void {
+    const offsets = Array.from({ length: this.#batchCount }, () => NO_PLACE);
+    if (this.resolveBatch !== undefined) this.resolveBatch({ ...receipt, offsets });
+    else for (const resolve of this.resolves) resolve(receipt);
   }
 
   /** Calls that wait for it. */

@@ -1,5 +1,6 @@
 // Appends that are sent again: those that had no effect, because they were sent to a node that takes none, and conditional ones
-// that may have been done. Nothing is sent again that could then come after a later append of this client.
+// that may have been done, and those of a producer's session. Nothing is sent again that could then come after a later append of this client; a
+// session keeps the order of its appends.
 //
 //   sent ──(refused by the node)──► aside ──(all others answered)──► sealed again, in front, in the old order
 
@@ -39,7 +40,7 @@ export class Retries {
   setAside(message: Message, refusal: LogError): boolean {
     if (message.link !== undefined) return false;
     const isUncertain = refusal.outcome === 'unknown';
-    if (isUncertain && !message.isConditional) return false;
+    if (isUncertain && !message.isConditional && message.sequence === 0) return false;
     const nowMs = performance.now();
     if (message.retryUntilMs === 0) message.retryUntilMs = nowMs + this.#timeoutMs;
     if (isUncertain) message.isUncertain = true;
@@ -47,6 +48,13 @@ export class Retries {
     message.refusal = refusal;
     this.#aside.push(message);
     return true;
+  }
+
+  /** Keeps a message of a session to be sent again, however long that takes: those after it wait for it. */
+  keep(message: Message, refusal: LogError): void {
+    if (refusal.outcome === 'unknown') message.isUncertain = true;
+    message.refusal = refusal;
+    this.#aside.push(message);
   }
 
   /**
@@ -60,6 +68,10 @@ export class Retries {
     const again: Message[] = [];
     const tooLate: Message[] = [];
     for (const message of aside) {
+      if (message.sequence !== 0) {
+        again.push(message);
+        continue;
+      }
       if (message.isUncertain) lastDone = Math.max(lastDone, message.order);
       if (message.isGivenUp) tooLate.push(message);
       else if (message.isUncertain || message.order > lastDone) again.push(message);

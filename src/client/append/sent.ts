@@ -3,6 +3,7 @@
 import { assert } from '../../core/assert.ts';
 import { FAIR_REQUESTS } from '../../core/limits.ts';
 import { APPEND, APPEND_UPLOADED, encodeAppendUpload, encodeRequest, MESSAGE_HEADER_BYTES } from '../../protocol/client.ts';
+import { APPEND_SESSION, APPEND_SESSION_BYTES, encodeAppendSession } from '../../protocol/sessions.ts';
 import type { Connection } from '../nodes/connection.ts';
 import type { Workspace } from '../wasm.ts';
 import { HEAD_BYTES, type Message } from './message.ts';
@@ -37,14 +38,17 @@ export class Sent {
   send(connection: Connection, message: Message, workspace: Workspace): void {
     const { entriesAt, end, upload, expectedEnd, expectedTerm } = message;
     const isUploaded = upload?.isNamedTo(connection.hello) === true;
-    const at = entriesAt - (isUploaded ? HEAD_BYTES : MESSAGE_HEADER_BYTES);
-    const flags = isUploaded ? message.flags | APPEND_UPLOADED : message.flags;
+    const isOfSession = message.sequence !== 0;
+    assert(!isOfSession || !isUploaded, 'what is of a session goes to the leader');
+    const at = entriesAt - (isUploaded ? HEAD_BYTES : MESSAGE_HEADER_BYTES + (isOfSession ? APPEND_SESSION_BYTES : 0));
+    const flags = message.flags | (isUploaded ? APPEND_UPLOADED : 0) | (isOfSession ? APPEND_SESSION : 0);
     const count = workspace.frame(entriesAt, end - entriesAt);
     assert(message.resolveBatch !== undefined || count === message.resolves.length, 'a message has one promise per entry');
     message.requestId = connection.takeRequestId();
     const header = new DataView(workspace.bytes.buffer, at, MESSAGE_HEADER_BYTES);
     encodeRequest(header, APPEND, flags, message.requestId, expectedEnd, count, expectedTerm);
     if (isUploaded) encodeAppendUpload(workspace.bytes, at + MESSAGE_HEADER_BYTES, upload);
+    if (isOfSession) encodeAppendSession(workspace.bytes, at + MESSAGE_HEADER_BYTES, message);
     this.#messages.set(message.requestId, message);
     this.#bytes += message.entryBytes;
     connection.send(workspace.bytes.subarray(at, end));

@@ -45,6 +45,7 @@ import {
   PROTOCOL_VERSION,
 } from '../../protocol/greeting.ts';
 import { encodeMembersRequest, type MembersAnswer } from '../../protocol/members.ts';
+import { encodeOpenSession, type ProducerName, type SessionOpened } from '../../protocol/sessions.ts';
 import { encodeTokensRequest, type TokensAnswer } from '../../protocol/tokens.ts';
 import { type ErrorAnswer, errorOf } from './errorAnswer.ts';
 import type { Transport } from './transport.ts';
@@ -150,9 +151,11 @@ export interface Transferred {
   readonly term: number;
 }
 
+type More = KeptAnswer | LevelsAnswer | Transferred | TokensAnswer | MembersAnswer | ConsumersAnswer | SessionOpened;
+
 interface PendingEnd {
-  /** Undefined: the connection was lost. `more`: what a RETENTION, an UPGRADE, a TRANSFER or a TOKENS is answered with. */
-  resolve(end: LogEnd | undefined, more?: KeptAnswer | LevelsAnswer | Transferred | TokensAnswer | MembersAnswer | ConsumersAnswer): void;
+  /** Undefined: the connection was lost. `more`: what a RETENTION, an UPGRADE, a TRANSFER, a TOKENS, a MEMBERS, a CONSUMERS or an OPEN_SESSION is answered with. */
+  resolve(end: LogEnd | undefined, more?: More): void;
   reject(error: LogError): void;
 }
 
@@ -365,6 +368,16 @@ export class Connection {
     });
   }
 
+  /** Opens a session of a producer. Undefined when the connection was lost before the answer. Rejects with the server's error. */
+  openSession(producer: ProducerName, isAgain: boolean): Promise<SessionOpened | undefined> {
+    if (this.#isLost) return Promise.resolve(undefined);
+    const id = this.takeRequestId();
+    return new Promise((resolve, reject) => {
+      this.#ends.set(id, { resolve: (_end, opened) => resolve(opened as SessionOpened | undefined), reject });
+      this.send(encodeOpenSession(id, producer, isAgain));
+    });
+  }
+
   /** Opens a subscription on a live connection and returns its request id. */
   subscribe(from: number, creditBytes: number, sink: StreamSink, { isTimed = false, isKept = false }: SubscriptionKind = {}): number {
     const id = this.takeRequestId();
@@ -466,6 +479,7 @@ export class Connection {
       case 'tokens':
       case 'members':
       case 'consumers':
+      case 'sessionOpened':
       case 'levels':
         this.#ended(answer.requestId, { start: 0, end: 0, term: 0 }, answer);
         break;
@@ -488,11 +502,7 @@ export class Connection {
     }
   }
 
-  #ended(
-    requestId: number,
-    end: LogEnd,
-    more?: KeptAnswer | LevelsAnswer | Transferred | TokensAnswer | MembersAnswer | ConsumersAnswer,
-  ): void {
+  #ended(requestId: number, end: LogEnd, more?: More): void {
     const pending = this.#ends.get(requestId);
     this.#ends.delete(requestId);
     this.#observe(end.end);

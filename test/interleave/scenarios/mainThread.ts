@@ -6,6 +6,7 @@ import { Tail } from '../../../src/memory/tail.ts';
 import type { TailMemory } from '../../../src/memory/tailMemory.ts';
 import { Appends } from '../../../src/node/appends.ts';
 import type { Appender } from '../../../src/node/caller.ts';
+import { repeatsIn } from '../../support/repeats.ts';
 
 /** What became of an append. */
 export interface Outcome {
@@ -32,6 +33,7 @@ export class TestMain {
       cluster,
       loop,
       maxPayloadBytes: 65536,
+      repeats: repeatsIn(memory),
       awaitCommit,
     });
     this.#session = {

@@ -34,6 +34,7 @@ import type { TestNode } from '../../crash/testNode.ts';
 import { startNode } from '../../storage/support.ts';
 import { encodeEntry } from '../../support/entryTwin.ts';
 import { TEST_LOOP } from '../../support/loop.ts';
+import { repeatsIn } from '../../support/repeats.ts';
 
 /** Bytes of an entry without its payload. */
 export const OVERHEAD_BYTES = 12;
@@ -140,6 +141,7 @@ export class ConditionBench {
       cluster,
       loop,
       maxPayloadBytes: 60_000,
+      repeats: repeatsIn(memory),
       awaitCommit: () => undefined,
     });
     this.requests = new Requests(
@@ -152,6 +154,7 @@ export class ConditionBench {
         trims: {} as Trims,
         times: {} as Times,
         retention: {} as Retention,
+        sessions: { request: () => Promise.reject(new Error('this test opens no sessions')) },
         levels: {} as Levels,
         handover: {} as Handover,
         members: {} as Members,

@@ -13,6 +13,7 @@ import { OPEN_DAMAGE_MUTANTS } from './openDamages.ts';
 import { RETENTION_MUTANTS } from './retention.ts';
 import { SEAL_MUTANTS } from './seals.ts';
 import { SEGMENT_MUTANTS } from './segments.ts';
+import { SESSION_MUTANTS } from './sessions.ts';
 import { TOKEN_MUTANTS } from './tokens.ts';
 import { TRIM_MUTANTS } from './trims.ts';
 import { UPLOAD_MUTANTS } from './uploads.ts';
@@ -697,6 +698,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...DISK_MUTANTS,
   ...LOG_STATE_MUTANTS,
   ...TRIM_MUTANTS,
+  ...SESSION_MUTANTS,
   ...TOKEN_MUTANTS,
   ...SEAL_MUTANTS,
   ...HEAL_MUTANTS,

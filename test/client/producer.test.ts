@@ -1,0 +1,208 @@
+// A client that appends as a producer: what it sends, and sends again, over all that may happen to a session.
+
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { ConnectOptions } from '../../src/client/options.ts';
+import { LogError } from '../../src/core/errors.ts';
+import { failureOf } from './support/failure.ts';
+import { FakeServer, settleMicrotasks } from './support/fakeServer.ts';
+import { FakeSessions } from './support/fakeSessions.ts';
+
+let server: FakeServer;
+let sessions: FakeSessions;
+
+beforeEach(() => {
+  server = new FakeServer();
+  sessions = new FakeSessions();
+  sessions.on(server);
+});
+
+const connect = (options: ConnectOptions = {}) => server.connect({ producer: 'p', ...options });
+
+/** Appends each text in a message of its own. */
+async function appendEach(log: Awaited<ReturnType<typeof connect>>, texts: readonly string[]): Promise<Promise<unknown>[]> {
+  const promises: Promise<unknown>[] = [];
+  for (const text of texts) {
+    const promise = log.append(text);
+    promise.catch(() => undefined);
+    promises.push(promise);
+    await settleMicrotasks();
+  }
+  return promises;
+}
+
+async function outcomesOf(promises: readonly Promise<unknown>[]): Promise<string[]> {
+  const results = await Promise.allSettled(promises);
+  return results.map((result) => (result.status === 'fulfilled' ? 'done' : `${result.reason.code} ${result.reason.outcome}`));
+}
+
+describe('a client that is a producer', () => {
+  test('opens a session with its first append, and numbers its messages in it; the appends of one tick are one batch', async () => {
+    const log = await connect();
+    expect(sessions.opened).toEqual([]);
+    const receipts = await Promise.all([log.append('a'), log.append('b')]);
+    await log.appendBatch(['c', 'd']);
+    expect(sessions.opened).toEqual([false]);
+    expect(sessions.came).toEqual([
+      [1100, 1],
+      [1100, 2],
+    ]);
+    expect(receipts.map(({ offset, end }) => [offset, end])).toEqual([
+      [0, 13],
+      [13, 26],
+    ]);
+    expect(server.continuedTexts()).toEqual(['a', 'c']);
+    await log.close();
+  });
+
+  test('sends again what has no answer when its connection is lost: it is in the log once, and the receipt says where', async () => {
+    const log = await connect();
+    let isFirst = true;
+    sessions.onAppend = (sequence) => {
+      const isLost = sequence === 2 && isFirst;
+      if (isLost) isFirst = false;
+      return isLost ? 'lost' : undefined;
+    };
+    const promises = await appendEach(log, ['a', 'b', 'c']);
+    expect(await outcomesOf(promises)).toEqual(['done', 'done', 'done']);
+    expect(server.texts()).toEqual(['a', 'b', 'c']);
+    expect((await promises[1]) as { offset: number }).toMatchObject({ offset: 13, end: 26 });
+    expect(sessions.opened).toEqual([false]);
+    await log.close();
+  });
+
+  test('opens another session when the answer to the first was lost', async () => {
+    const log = await connect();
+    const answers: ('lost' | undefined)[] = ['lost'];
+    sessions.onOpen = () => answers.shift();
+    expect(await log.append('a')).toMatchObject({ offset: 0 });
+    expect(sessions.opened).toEqual([false, false]);
+    expect(sessions.came).toEqual([[1200, 1]]);
+    await log.close();
+  });
+
+  test('goes on in another session after a refusal for good: what came after it is not in the log, and is numbered anew', async () => {
+    const log = await connect();
+    const answers: ('FORBIDDEN' | undefined)[] = [undefined, 'FORBIDDEN'];
+    sessions.onAppend = () => answers.shift();
+    const promises = await appendEach(log, ['a', 'b', 'c', 'd']);
+    expect(await outcomesOf(promises)).toEqual(['done', 'FORBIDDEN failed', 'done', 'done']);
+    expect(server.texts()).toEqual(['a', 'c', 'd']);
+    expect(sessions.opened).toEqual([false, true]);
+    await log.close();
+  });
+
+  test('is fenced by another client with its name, for good, and does not fence that in turn', async () => {
+    const one = await connect();
+    await one.append('a');
+    const other = await connect();
+    await other.append('b');
+    const error = await failureOf(one.append('c'));
+    expect([error.code, error.outcome]).toEqual(['FENCED', 'failed']);
+    expect((await failureOf(one.append('d'))).code).toBe('FENCED');
+    expect(await other.append('e')).toMatchObject({ level: 'committed' });
+    expect(server.texts()).toEqual(['a', 'b', 'e']);
+    await Promise.all([one.close(), other.close()]);
+  });
+
+  test('says that an append is unknown whose session the log had forgotten when it was sent again, and goes on in another one', async () => {
+    const log = await connect();
+    await log.append('a');
+    sessions.onAppend = () => {
+      sessions.held.clear();
+      sessions.onAppend = () => undefined;
+      return 'lost';
+    };
+    const [lost, next] = await appendEach(log, ['b', 'c']);
+    const error = await failureOf(lost as Promise<unknown>);
+    expect([error.code, error.outcome]).toEqual(['UNKNOWN_SESSION', 'unknown']);
+    expect(await next).toMatchObject({ level: 'committed' });
+    expect(sessions.opened).toEqual([false, true]);
+    await log.close();
+  });
+
+  test('goes on in another one without a word where nothing that it had sent was without an answer', async () => {
+    const log = await connect();
+    await log.append('a');
+    sessions.held.clear();
+    expect(await log.append('b')).toMatchObject({ level: 'committed' });
+    expect(server.texts()).toEqual(['a', 'b']);
+    await log.close();
+  });
+
+  test('resolves without a place what was trimmed before it was sent again', async () => {
+    const log = await connect();
+    sessions.onAppend = () => {
+      sessions.onAppend = () => undefined;
+      queueMicrotask(() => sessions.held.get('p')?.places.fill({ first: 0, end: 0 }));
+      return 'lost';
+    };
+    expect(await log.appendBatch(['a', 'b'])).toMatchObject({ term: 0, offset: -1, end: -1, offsets: [-1, -1], level: 'committed' });
+    await log.close();
+  });
+
+  test('sends on what its caller has given up, because what comes after it must', async () => {
+    const log = await connect();
+    await log.append('a');
+    const controller = new AbortController();
+    sessions.onAppend = () => {
+      sessions.onAppend = () => undefined;
+      controller.abort();
+      return 'NOT_LEADER';
+    };
+    const given = log.append('b', { signal: controller.signal });
+    given.catch(() => undefined);
+    await settleMicrotasks();
+    expect(await log.append('c')).toMatchObject({ level: 'committed' });
+    expect(await outcomesOf([given])).toEqual(['ABORTED unknown']);
+    expect(server.texts()).toEqual(['a', 'b', 'c']);
+    await log.close();
+  });
+
+  test('leaves out what its caller has given up before it was sent', async () => {
+    const log = await connect();
+    const controller = new AbortController();
+    const given = log.append('a', { signal: controller.signal });
+    given.catch(() => undefined);
+    controller.abort();
+    expect(await log.append('b')).toMatchObject({ offset: 0 });
+    expect(await outcomesOf([given])).toEqual(['ABORTED failed']);
+    expect(sessions.came).toEqual([[1100, 1]]);
+    await log.close();
+  });
+
+  test('fails its appends with what the node says where there can be no session', async () => {
+    const log = await connect();
+    const answers: ('UNSUPPORTED' | undefined)[] = ['UNSUPPORTED'];
+    sessions.onOpen = () => answers.shift();
+    expect(await outcomesOf([log.append('a')])).toEqual(['UNSUPPORTED failed']);
+    expect(await log.append('b')).toMatchObject({ offset: 0 });
+    await log.close();
+  });
+
+  test('fails at a node that knows no sessions, and appends nothing', async () => {
+    server.hello = { ...server.hello, features: 0 };
+    const log = await connect();
+    const error = await failureOf(log.append('a'));
+    expect([error.code, error.outcome]).toEqual(['UNSUPPORTED', 'failed']);
+    expect(server.texts()).toEqual([]);
+    await log.close();
+  });
+
+  test('appends with a condition, and as a writer, as any client does', async () => {
+    const log = await connect();
+    await log.append('a');
+    expect(await log.append('b', { expectedEnd: 13 })).toMatchObject({ offset: 13 });
+    expect(sessions.came).toHaveLength(1);
+    await log.close();
+  });
+});
+
+test.each([
+  ['', RangeError],
+  ['a'.repeat(65), RangeError],
+  ['a\nb', RangeError],
+  [7, TypeError],
+])('a producer cannot be %j', async (producer, expected) => {
+  await expect(server.connect({ producer: producer as string })).rejects.toThrow(expected);
+  expect(new LogError('FENCED', '').outcome).toBe('unknown');
+});

@@ -1,0 +1,115 @@
+// What a node knows of producers' sessions, for tests of the client: appends of sessions are ordered once, and sent again they have the same receipt.
+
+import { viewOf } from '../../../src/core/bytes.ts';
+import type { ErrorCode } from '../../../src/core/errors.ts';
+import {
+  APPEND,
+  APPENDED_HEADER_BYTES,
+  encodeAppendedHeader,
+  encodeReceipt,
+  LEVEL_COMMITTED,
+  RECEIPT_BYTES,
+} from '../../../src/protocol/client.ts';
+import { FEATURE_SESSIONS } from '../../../src/protocol/greeting.ts';
+import {
+  APPEND_SESSION,
+  APPEND_SESSION_BYTES,
+  appendSessionIn,
+  encodeSessionOpened,
+  OPEN_AGAIN,
+  OPEN_SESSION,
+  openSessionIn,
+  type ProducerName,
+} from '../../../src/protocol/sessions.ts';
+import type { FakeConnection, FakeServer, SeenRequest } from './fakeServer.ts';
+
+interface Held extends ProducerName {
+  readonly session: number;
+  /** Where each append is: of sequence 1, 2, … */
+  readonly places: { readonly first: number; readonly end: number }[];
+}
+
+/** The sessions of a log, which several nodes may have. */
+export class FakeSessions {
+  readonly held = new Map<string, Held>();
+  /** Requests to open one, in their order: whether it was only if nobody else has the name. */
+  readonly opened: boolean[] = [];
+  /** Session and sequence of each append that came. */
+  readonly came: [number, number][] = [];
+  /** What an append gets that would be ordered, in place of that; undefined: it is ordered. `lost`: it is, and its receipt never comes. */
+  onAppend: (sequence: number) => ErrorCode | 'lost' | undefined = () => undefined;
+  /** The answer to OPEN_SESSION; undefined: the right one. */
+  onOpen: () => ErrorCode | 'lost' | undefined = () => undefined;
+  #next = 1000;
+
+  /** Lets `server` serve them. */
+  on(server: FakeServer): void {
+    server.hello = { ...server.hello, features: server.hello.features | FEATURE_SESSIONS };
+    server.onRequest = (request, connection) => this.#serve(request, connection);
+  }
+
+  #serve(request: SeenRequest, connection: FakeConnection): boolean {
+    if (connection.server.hello.role !== 'leader') return false;
+    if (request.opcode === OPEN_SESSION) this.#open(request, connection);
+    else if (request.opcode === APPEND && (request.flags & APPEND_SESSION) !== 0) this.#append(request, connection);
+    else return false;
+    return true;
+  }
+
+  #open({ requestId, flags, body }: SeenRequest, connection: FakeConnection): void {
+    const producer = openSessionIn(body);
+    if (typeof producer === 'string') throw new Error(producer);
+    this.opened.push((flags & OPEN_AGAIN) !== 0);
+    const answer = this.onOpen();
+    const before = this.held.get(producer.name);
+    const isFenced = (flags & OPEN_AGAIN) !== 0 && before !== undefined && before.instance !== producer.instance;
+    if (isFenced || (answer !== undefined && answer !== 'lost')) {
+      connection.error(requestId, isFenced ? 'FENCED' : (answer as ErrorCode), 0, 'the test refuses it');
+      return;
+    }
+    this.#next += 100;
+    this.held.set(producer.name, { ...producer, session: this.#next, places: [] });
+    if (answer === 'lost') connection.kill();
+    else
+      connection.send(
+        encodeSessionOpened(requestId, { session: this.#next, before: before?.session ?? 0, beforeSequence: before?.places.length ?? 0 }),
+      );
+  }
+
+  #append(request: SeenRequest, connection: FakeConnection): void {
+    const { requestId, body, a } = request;
+    const of = appendSessionIn(body);
+    if (of === undefined) throw new Error('an append of no session');
+    this.came.push([of.session, of.sequence]);
+    const held = [...this.held.values()].find(({ session }) => session === of.session);
+    if (held === undefined) {
+      connection.error(requestId, 'UNKNOWN_SESSION', 0, 'there is no such session');
+    } else if (of.sequence <= held.places.length) {
+      this.#acknowledge(requestId, held.places[of.sequence - 1], connection);
+    } else if (of.sequence !== held.places.length + 1) {
+      connection.error(requestId, 'SEQUENCE_GAP', held.places.length, 'others are due before it');
+    } else {
+      const answer = this.onAppend(of.sequence);
+      if (answer !== undefined && answer !== 'lost') {
+        connection.error(requestId, answer, 0, 'the test refuses it');
+        return;
+      }
+      const { server } = connection;
+      const first = server.end;
+      server.order(body.subarray(APPEND_SESSION_BYTES), a);
+      held.places.push({ first, end: server.end });
+      if (answer === 'lost') connection.kill();
+      else this.#acknowledge(requestId, held.places.at(-1), connection);
+    }
+  }
+
+  /** `place` undefined: it was trimmed. */
+  #acknowledge(requestId: number, place: { readonly first: number; readonly end: number } | undefined, connection: FakeConnection): void {
+    const bytes = new Uint8Array(APPENDED_HEADER_BYTES + RECEIPT_BYTES);
+    const { term } = connection.server.hello;
+    encodeAppendedHeader(viewOf(bytes), 1);
+    const { first, end } = place ?? { first: 0, end: 0 };
+    encodeReceipt(viewOf(bytes), 0, requestId, first === end ? 0 : term, first, end, LEVEL_COMMITTED, 0b1);
+    connection.send(bytes);
+  }
+}

@@ -1,0 +1,268 @@
+// A simulated producer: appends in a session, one after the other, and sends what has no answer again and again, on any connection to any node, until the log
+// has it once. Another one may come with its name, and then it is over.
+
+import { type ErrorCode, LogError } from '../../src/core/errors.ts';
+import type { Complete } from '../../src/history/recorder.ts';
+import { WORD } from '../../src/memory/map.ts';
+import type { SessionOpened } from '../../src/protocol/sessions.ts';
+import type { NodeId } from '../../src/raft/messages.ts';
+import type { Random } from '../assembly/random.ts';
+import { Connection, type ConnectionOwner, nodesOf } from './connection.ts';
+import { covers } from './coverage.ts';
+import { encodeEntries } from './payloads.ts';
+import type { World } from './world.ts';
+
+/** Sent and not answered. */
+interface Sent {
+  readonly sequence: number;
+  readonly ids: readonly number[];
+  readonly sizes: readonly number[];
+  readonly complete: Complete;
+  /** A try may have been done. */
+  isUncertain: boolean;
+}
+
+/** So many are sent before the first is answered. */
+const MOST_SENT = 6;
+const OVERHEAD_BYTES = 12;
+
+export class Producer implements ConnectionOwner {
+  readonly world: World;
+  readonly #random: Random;
+  readonly #name: string;
+  readonly #instance: string;
+  #connection: Connection | undefined;
+  #isConnecting = false;
+  #connections = 0;
+  #nextRequestId = 1;
+  #hint: NodeId = 0;
+  #session = 0;
+  #isOpening = false;
+  #isLost = false;
+  #isFenced = false;
+  #sequence = 0;
+  readonly #sent: Sent[] = [];
+  readonly #pending = new Map<number, Sent>();
+  #isStopped = false;
+
+  constructor(world: World, random: Random, name: string, number: number) {
+    this.world = world;
+    this.#random = random;
+    this.#name = name;
+    this.#instance = String(number).padStart(16, '0');
+  }
+
+  /** Whether nothing of it waits for an answer. */
+  get isSettled(): boolean {
+    return this.#sent.length === 0;
+  }
+
+  start(): void {
+    this.#planNext();
+  }
+
+  /** No new appends; what is open is asked for until it is answered. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  #planNext(): void {
+    const { scheduler, profile } = this.world;
+    scheduler.after((profile.thinkMs * (200 + this.#random.below(1600))) / 1000, () => {
+      if (this.#isFenced || (this.#isStopped && this.isSettled)) return;
+      this.#act();
+      this.#planNext();
+    });
+  }
+
+  #act(): void {
+    const connection = this.#connection;
+    if (connection === undefined) this.#connect();
+    else if (this.#session === 0 || this.#isLost) this.#open(connection);
+    else if (this.#random.oneIn(25)) this.disconnect();
+    else if (!this.#isStopped && this.#sent.length < MOST_SENT) this.#append(connection);
+  }
+
+  #connect(): void {
+    if (this.#isConnecting) return;
+    this.#isConnecting = true;
+    const { world } = this;
+    const node = world.pickNode(this.#hint);
+    world.scheduler.after(2 * world.clientDelayMs(), () => {
+      this.#isConnecting = false;
+      const { process } = node;
+      if (process?.door.isOpen !== true || this.#connection !== undefined) {
+        this.#hint = 0;
+        return;
+      }
+      this.#connections += 1;
+      const connection = new Connection(this, process, `${this.#name}:${this.#instance}:${this.#connections}`);
+      this.#connection = connection;
+      process.door.enter(connection);
+      process.onDeath.push(() => {
+        if (!connection.isDismissed) this.lost(connection);
+      });
+      if (!this.#isLost) for (const sent of this.#sent) this.#send(connection, sent);
+    });
+  }
+
+  /** What was sent on it is still on its way, and may arrive after it was sent again elsewhere. */
+  disconnect(): void {
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    this.#connection = undefined;
+    this.#isOpening = false;
+    connection.leave();
+    for (const sent of this.#pending.values()) sent.isUncertain = true;
+    this.#pending.clear();
+  }
+
+  dismissed(connection: Connection): void {
+    if (this.#connection !== connection) return;
+    this.#hint = 0;
+    this.#connection = undefined;
+    this.#isOpening = false;
+    connection.isLeft = true;
+    // Nothing that it left unanswered was done.
+    this.#pending.clear();
+  }
+
+  lost(connection: Connection): void {
+    if (this.#connection === connection) this.disconnect();
+  }
+
+  // Sessions
+
+  #open(connection: Connection): void {
+    // What was sent in the one before has its answers first.
+    if (this.#isOpening || this.#pending.size > 0) return;
+    this.#isOpening = true;
+    const isAgain = this.#session !== 0;
+    const producer = { name: this.#name, instance: this.#instance };
+    const { process } = connection;
+    connection.request('open session', () => {
+      process.settles(0, 'session', () => {
+        process.engine.sessions.request(producer, isAgain).then(
+          (opened) => connection.answer(() => this.#opened(connection, opened)),
+          (thrown: unknown) => {
+            if (!(thrown instanceof LogError)) throw thrown;
+            connection.answer(() => this.#notOpened(connection, thrown.code));
+          },
+        );
+      });
+    });
+    this.world.scheduler.after(this.world.profile.waitMs, () => {
+      if (this.#connection === connection && this.#isOpening) this.disconnect();
+    });
+  }
+
+  #opened(connection: Connection, { session, before, beforeSequence }: SessionOpened): void {
+    if (this.#connection !== connection) return;
+    const isSame = before === this.#session;
+    this.#isOpening = false;
+    this.#isLost = false;
+    this.#session = session;
+    this.#sequence = 0;
+    // What is not in the session before, and never will be, could be sent in this one; here its client gives it up.
+    for (const { sequence, complete, isUncertain } of this.#sent.splice(0)) {
+      const isDone = isSame && sequence <= beforeSequence;
+      if (isDone) complete({ kind: 'done' });
+      else if (isSame || !isUncertain) complete({ kind: 'failed', why: 'its session is over, and does not have it' });
+      else complete({ kind: 'unknown', why: 'its session was forgotten' });
+    }
+  }
+
+  #notOpened(connection: Connection, code: ErrorCode): void {
+    if (this.#connection !== connection) return;
+    this.#isOpening = false;
+    if (code === 'FENCED') this.#fenced();
+    else if (code === 'TOO_MANY_SESSIONS') this.#giveUp('the log has no room for its session');
+    else this.#elsewhere(connection);
+  }
+
+  #giveUp(why: string): void {
+    for (const { complete, isUncertain } of this.#sent.splice(0)) complete({ kind: isUncertain ? 'unknown' : 'failed', why });
+  }
+
+  #fenced(): void {
+    covers('a producer is fenced');
+    this.#isFenced = true;
+    this.disconnect();
+    this.#giveUp('another one has its name');
+  }
+
+  // Appends
+
+  #append(connection: Connection): void {
+    this.#sequence += 1;
+    const sizes = Array.from({ length: this.#random.pick(1, 1, 2, 4) }, () => 4 + this.#random.below(this.#random.pick(20, 300)));
+    const ids = sizes.map(() => this.world.newId());
+    const producer = { session: this.#session, sequence: this.#sequence };
+    const complete = this.world.history.append({ client: 1_000_000 + Number(this.#instance), ids, level: 'committed', producer });
+    const sent = { sequence: this.#sequence, ids, sizes, complete, isUncertain: false };
+    this.#sent.push(sent);
+    this.#send(connection, sent);
+  }
+
+  #send(connection: Connection, sent: Sent): void {
+    const { world } = this;
+    const requestId = this.#nextRequestId;
+    this.#nextRequestId += 1;
+    this.#pending.set(requestId, sent);
+    for (const size of sent.sizes) world.sentBytes += size + OVERHEAD_BYTES;
+    const entries = encodeEntries(sent.ids[0] ?? 0, sent.sizes, true);
+    const session = { session: this.#session, sequence: sent.sequence };
+    connection.request('append', () => {
+      const { process } = connection;
+      if (sent.isUncertain && process.memory.word(WORD.OPEN_TERM) !== 0) {
+        const last = process.engine.fold.producers.lastOf(session.session);
+        const wasThere = last !== undefined && last.sequence >= sent.sequence;
+        covers(
+          wasThere ? 'an append of a session is sent again, and was there' : 'an append of a session is sent again, and was not there',
+        );
+      }
+      process.engine.appends.accept({
+        caller: connection,
+        requestId,
+        entries,
+        entryCount: sent.ids.length,
+        received: false,
+        condition: undefined,
+        session,
+        arrivedMs: process.node.localMs(),
+      });
+    });
+    world.scheduler.after(world.profile.waitMs, () => {
+      if (this.#connection === connection && this.#pending.has(requestId)) this.disconnect();
+    });
+  }
+
+  appendedAt(connection: Connection, requestId: number, { term, offset, end, nodes }: Parameters<ConnectionOwner['appendedAt']>[2]): void {
+    const sent = this.#pending.get(requestId);
+    if (sent === undefined || this.#connection !== connection) return;
+    this.#pending.delete(requestId);
+    this.#sent.splice(this.#sent.indexOf(sent), 1);
+    covers('an append of a session is acknowledged');
+    if (term === 0) {
+      covers('an append of a session is done, and trimmed');
+      sent.complete({ kind: 'done' });
+      return;
+    }
+    this.world.sessions.isAt({ session: this.#session, sequence: sent.sequence }, { offset, end });
+    sent.complete({ kind: 'ok', offset, end, term, nodes: nodesOf(nodes) });
+  }
+
+  refused(connection: Connection, requestId: number, code: ErrorCode, mayHaveHappened: boolean): void {
+    const sent = this.#pending.get(requestId);
+    if (sent === undefined || this.#connection !== connection) return;
+    this.#pending.delete(requestId);
+    if (mayHaveHappened) sent.isUncertain = true;
+    if (code === 'UNKNOWN_SESSION' || code === 'SEQUENCE_GAP') this.#isLost = true;
+    else this.#elsewhere(connection);
+  }
+
+  #elsewhere(connection: Connection): void {
+    this.#hint = connection.process.replica.raft.leader;
+    this.disconnect();
+  }
+}

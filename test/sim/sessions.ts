@@ -1,0 +1,79 @@
+// Producers in the time of faults: each appends in a session of its own, some take another one's name over, and the log forgets those that rest. What is
+// committed says which appends of a session there are, and where; every receipt must say the same. Has chance of its own, so that a world without producers is
+// what it would be without this file.
+
+import { SESSIONS_LEVEL } from '../../src/core/levels.ts';
+import { Random } from '../assembly/random.ts';
+import { Producer } from './producer.ts';
+import type { SessionPlace } from './sessionModel.ts';
+import { promise } from './violation.ts';
+import type { World } from './world.ts';
+
+/** Seeds with producers, of four in a row. */
+const WITH_PRODUCERS = [1, 3];
+
+export class Sessions {
+  readonly #world: World;
+  readonly #random: Random;
+  /** Whether this seed has any. */
+  readonly isOn: boolean;
+  readonly #producers: Producer[] = [];
+  #isOver = false;
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#random = new Random(world.seed ^ 0x73_65_73);
+    this.isOn = world.levels.highest >= SESSIONS_LEVEL && WITH_PRODUCERS.includes(world.seed % 4);
+  }
+
+  /** How many sessions nodes let the log have, and after how long one is forgotten that rests. */
+  get bounds(): { readonly maxSessions: number; readonly sessionAge: number } {
+    const { electionTimeoutMs } = this.#world.profile;
+    if (!this.isOn) return { maxSessions: 4096, sessionAge: 604_800_000 };
+    return { maxSessions: this.#world.seed % 3 === 0 ? 2 : 8, sessionAge: electionTimeoutMs * (this.#world.seed % 5 === 0 ? 3 : 1000) };
+  }
+
+  start(): void {
+    if (!this.isOn) return;
+    const { profile, scheduler } = this.#world;
+    for (let count = 1 + this.#random.below(4); count > 0; count -= 1) this.#begin(`p${count}`);
+    for (let count = this.#random.below(4); count > 0; count -= 1) {
+      scheduler.after((profile.chaosMs * (100 + this.#random.below(850))) / 1000, () => {
+        if (!this.#isOver) this.#begin(`p${1 + this.#random.below(2)}`);
+      });
+    }
+  }
+
+  #begin(name: string): void {
+    const producer = new Producer(this.#world, this.#random, name, this.#producers.length + 1);
+    this.#producers.push(producer);
+    producer.start();
+  }
+
+  /** Connections of producers are cut. */
+  cut(): void {
+    for (const producer of this.#producers) if (this.#random.oneIn(2)) producer.disconnect();
+  }
+
+  /** No new appends. */
+  stop(): void {
+    this.#isOver = true;
+    for (const producer of this.#producers) producer.stop();
+  }
+
+  /** Everything that was sent is answered. */
+  get areSettled(): boolean {
+    return this.#producers.every(({ isSettled }) => isSettled);
+  }
+
+  /** A receipt says that an append of a session is there: it is committed there, or will be. */
+  isAt({ session, sequence }: { readonly session: number; readonly sequence: number }, { offset, end }: SessionPlace): void {
+    const place = this.#world.checker.ledger.sessions.placeOf(session, sequence);
+    promise(
+      place !== undefined && place.offset === offset && place.end === end,
+      'sessions',
+      () =>
+        `append ${sequence} of session ${session} was acknowledged at [${offset}, ${end}), and is committed at ${JSON.stringify(place)}`,
+    );
+  }
+}
