@@ -15,6 +15,7 @@ const LONGEST = [
   'test/crash/plantedBugs.test.ts',
   'test/embedded/programs.test.ts',
   'test/server/lifecycle.test.ts',
+  'test/guides/guides.test.ts',
   'test/packages/install.test.ts',
   'test/contract/segments.test.ts',
   'test/embedded/mistakes.test.ts',
