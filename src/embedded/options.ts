@@ -7,7 +7,7 @@ import { CONNECT_OPTIONS, checkOptions } from '../client/optionNames.ts';
 import type { ConnectOptions, Settings } from '../client/options.ts';
 import { type Config, configure } from '../core/config.ts';
 import { asProperties } from '../core/giving.ts';
-import { OPTIONS, type OptionName, type SpinChoice } from '../core/options.ts';
+import { OPTIONS, type OptionName } from '../core/options.ts';
 import type { EngineLog } from '../node/engineOptions.ts';
 import { type LogTo, logTo } from './log.ts';
 
@@ -34,7 +34,7 @@ export interface NodeOptions {
   /** Whether writes are synced. False is for tests: a power cut can take back what was acknowledged, and receipts say `volatile`. Default true. */
   readonly fsync?: boolean | undefined;
   /** Whether threads, the program's own among them, look for the next step of an append that is alone for a moment before they sleep: `auto`, `on` or `off`. Default `auto`. */
-  readonly spin?: SpinChoice | undefined;
+  readonly spin?: 'auto' | 'on' | 'off' | undefined;
   /** For a log alone: its time goes by the machine's clock even where that leaps by more than 60 s while it is open, as after a sleep. Default false. */
   readonly trustClock?: boolean | undefined;
   /** Largest payload of one entry in bytes, 1 B to 16 MiB − 1 B. Default: that, or what a segment can hold. */
