@@ -3,6 +3,7 @@ import { ERRORS, type ErrorCode } from '../../src/core/errors.ts';
 import { MAX_REQUESTS_PER_CONNECTION } from '../../src/core/limits.ts';
 import { APPEND, APPENDED, CANCEL, CREDIT, END, ERROR, READ, requestMessage, SUBSCRIBE } from '../../src/protocol/client.ts';
 import { HELLO } from '../../src/protocol/greeting.ts';
+import { encodeMembersRequest } from '../../src/protocol/members.ts';
 import { Canary } from '../server/support/canary.ts';
 import { entryBytes, frameEntries } from '../server/support/entries.ts';
 import { payloadOf, texts } from '../server/support/fixture.ts';
@@ -283,6 +284,19 @@ describe.each(DOORS)('by $name', (door) => {
       }
       expect((await client.read(coldOffset, { maxBytes: 1 })).entries).toHaveLength(1);
     });
+  });
+
+  test('changes of nodes that are none are refused, and the connection goes on', async () => {
+    const client = await connectOffender();
+    const good = encodeMembersRequest(90, { kind: 'remove', id: 9 }, true);
+    for (const [i, wrong] of [good.subarray(0, -1), concat(good, new Uint8Array(1)), good.slice().fill(0, 24, 26)].entries()) {
+      const message = wrong.slice();
+      new DataView(message.buffer).setUint32(4, 91 + i, true);
+      client.send(message);
+      expect(await client.errorOf(91 + i)).toMatchObject({ code: 'MALFORMED', fatal: false });
+    }
+    client.send(good);
+    expect(['UNKNOWN_MEMBER', 'LEVEL_TOO_LOW']).toContain((await client.errorOf(90)).code);
   });
 
   test('ids may repeat among appends, and CREDIT and CANCEL for unknown ids do no harm', async () => {

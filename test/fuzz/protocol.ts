@@ -1,6 +1,7 @@
 // Fuzzing of the client protocol: a node in a process of its own, clients that send valid, mutated and random messages whole, in
 // fragments and in part, and a canary that must notice nothing: after each round everything that it was told is there.
 
+import type { MemberChange } from '../../src/core/memberChanges.ts';
 import {
   APPEND,
   APPEND_CHAINED,
@@ -14,6 +15,7 @@ import {
   requestMessage,
   SUBSCRIBE,
 } from '../../src/protocol/client.ts';
+import { encodeMembersRequest } from '../../src/protocol/members.ts';
 import { Random } from '../assembly/random.ts';
 import { Canary } from '../server/support/canary.ts';
 import { frameEntries } from '../server/support/entries.ts';
@@ -92,9 +94,31 @@ function introduce(random: Random): Uint8Array {
   return encodeIntroduce(interesting(random), { lowestVersion, highestVersion, features: interesting(random), name });
 }
 
+function membersRequest(random: Random, requestId: number): Uint8Array {
+  const id = random.oneIn(3) ? interesting(random) & 0xff : 1 + random.below(4);
+  const [port, peerPort] = [random.below(3), random.below(3)];
+  const add = {
+    kind: 'add',
+    id,
+    instance: random.pick('0', 'a').repeat(16),
+    isReader: random.oneIn(2),
+    host: 'h'.repeat(random.pick(0, 1, 300)),
+    port,
+    peerPort,
+  } as const;
+  const change = random.pick<MemberChange | undefined>(
+    undefined,
+    add,
+    { kind: 'remove', id },
+    { kind: 'promote', id },
+    { kind: 'demote', id },
+  );
+  return encodeMembersRequest(requestId, change, random.oneIn(2));
+}
+
 function request(random: Random, commit: number): Uint8Array {
   const requestId = random.oneIn(3) ? interesting(random) : random.below(20);
-  switch (random.below(9)) {
+  switch (random.below(10)) {
     case 0:
       return requestMessage(READ, 0, requestId, someOffset(random, commit), interesting(random), random.oneIn(2) ? 0 : random.below(200));
     case 1:
@@ -119,6 +143,8 @@ function request(random: Random, commit: number): Uint8Array {
         0,
         random.pick(0, random.below(300), interesting(random)),
       );
+    case 6:
+      return membersRequest(random, requestId);
     default:
       return appendRequest(random, requestId, commit);
   }
