@@ -4,6 +4,7 @@
 //   claim, commit, reset, remove ──► wait ──(one entry)──► log's end ──► committed ──► answered, each with its consumer as it is then
 
 import { LogError } from '../core/errors.ts';
+import { NO_INSTANCE } from '../core/ids.ts';
 import { MAX_CONSUMER_REQUESTS, POSITION_ENTRY_MS } from '../core/limits.ts';
 import { type ConsumerChange, type ConsumerRecord, consumerAt, consumerIn, consumersIn, placeOfFence } from '../format/consumers.ts';
 import type { LogFold } from '../memory/logFold.ts';
@@ -31,6 +32,8 @@ export interface ConsumerPorts {
 export interface ConsumerOutcome {
   /** False: nothing was to be done, as it was done before. */
   readonly isNew: boolean;
+  /** The log's, in which the consumer's fence holds. */
+  readonly generation: string;
   /** The consumer after it; undefined: it is not there any more. */
   readonly consumer: ConsumerRecord | undefined;
 }
@@ -69,11 +72,11 @@ export class Consumers {
   }
 
   /**
-   * Carries out a change of a consumer of the log's generation `generation`. Resolves when it is committed. Rejects with a LogError: NOT_LEADER, SHUTTING_DOWN,
+   * Carries out a change of a consumer of the log's generation `generation`; zeros, but for a commit: of whichever it has. Resolves when it is committed. Rejects with a LogError: NOT_LEADER, SHUTTING_DOWN,
    * UNSUPPORTED, GENERATION_CHANGED, FENCED, OFFSET_BEYOND_END, TOO_MANY_CONSUMERS, TOO_MANY_REQUESTS; NOT_LEADER may come although it was done.
    */
   request(change: ConsumerChange, generation: string): Promise<ConsumerOutcome> {
-    const refused = this.#refusal(generation);
+    const refused = this.#refusal(change, generation);
     if (refused !== undefined) return Promise.reject(refused);
     this.#asked += 1;
     return new Promise<ConsumerOutcome>((resolve, reject) => {
@@ -84,11 +87,13 @@ export class Consumers {
     });
   }
 
-  #refusal(generation: string): LogError | undefined {
+  #refusal(change: ConsumerChange, generation: string): LogError | undefined {
     const refused = this.#ports.refusal();
     if (refused !== undefined) return refused;
     const { id } = this.#ports.fold.generation;
-    if (generation !== id) {
+    // A client that was not told yet has no fence to bring.
+    const isAny = generation === NO_INSTANCE && change.what !== 'commit';
+    if (generation !== id && !isAny) {
       const sentence = `this is about a consumer of generation ${generation} of the log, and this log is of generation ${id}: it was begun anew, and who had a name has it no more`;
       return new LogError('GENERATION_CHANGED', sentence);
     }
@@ -190,7 +195,8 @@ export class Consumers {
     for (const [i, { change, resolve, reject }] of requests.entries()) {
       const verdict = ordered.verdicts[i];
       if (verdict !== 'ordered' && verdict !== 'said') continue;
-      if (error === undefined) resolve({ isNew: verdict === 'ordered', consumer: after(ordered.table, change) });
+      const generation = this.#ports.fold.generation.id;
+      if (error === undefined) resolve({ isNew: verdict === 'ordered', generation, consumer: after(ordered.table, change) });
       else reject(error);
     }
   }

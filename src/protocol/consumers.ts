@@ -1,7 +1,8 @@
 // Requests about named consumers, and their answer. Changes and records are those of the log (format/consumers.ts).
 //
 //   CONSUMERS, the request:  24 nothing: which consumers are there │ or 8 bytes id of the log's generation, then one change
-//   POSITIONS, the answer:    1 flags: 1 CHANGED │ 8 u64 start │ 16 u64 data end │ 24 records: all, or the one that the change was about, if it is there
+//   POSITIONS, the answer:    1 flags: 1 CHANGED, 2 OF_CHANGE │ 8 u64 start; OF_CHANGE: 8 bytes id of the generation │ 16 u64 data end │ 24 records: all, or with
+//                               OF_CHANGE the one that the change was about, if it is there
 
 import { fromHex, getOffset, setOffset, toHex, viewOf } from '../core/bytes.ts';
 import {
@@ -19,6 +20,8 @@ export const CONSUMERS = 0x0f;
 export const POSITIONS = 0x8c;
 /** The answer: what was asked for was not done before. */
 export const CONSUMERS_CHANGED = 1;
+/** The answer is one to a change, not the list. */
+export const CONSUMERS_OF_CHANGE = 2;
 
 const HEADER_BYTES = 24;
 const GENERATION_BYTES = 8;
@@ -26,7 +29,7 @@ const GENERATION_BYTES = 8;
 /** What a client asks for: a change of a consumer of a generation of the log. */
 export interface ConsumerQuestion {
   readonly change: ConsumerChange;
-  /** 16 hexadecimal digits: the log's, as HELLO says it. */
+  /** 16 hexadecimal digits: the log's, as HELLO says it; zeros, but for a commit: whichever it is. */
   readonly generation: string;
 }
 
@@ -34,7 +37,9 @@ export interface ConsumerQuestion {
 export interface ConsumersAnswer {
   readonly requestId: number;
   readonly hasChanged: boolean;
-  /** Where the log starts, and where its last committed data entry ends, or later: log offsets. */
+  /** Of a change: the log's generation, in which the fence of the record holds, 16 hexadecimal digits; undefined: it is the list. */
+  readonly generation: string | undefined;
+  /** Of the list: where the log starts, and where its last committed data entry ends, or later: log offsets. */
   readonly start: number;
   readonly dataEnd: number;
   readonly consumers: readonly ConsumerRecord[];
@@ -64,14 +69,15 @@ export function consumersRequestIn(body: Uint8Array): ConsumerQuestion | undefin
 }
 
 /** The answer. */
-export function encodeConsumersAnswer({ requestId, hasChanged, start, dataEnd, consumers }: ConsumersAnswer): Uint8Array {
+export function encodeConsumersAnswer({ requestId, hasChanged, generation, start, dataEnd, consumers }: ConsumersAnswer): Uint8Array {
   const records = encodeConsumers(consumers);
   const message = new Uint8Array(HEADER_BYTES + records.length);
   const view = viewOf(message);
   view.setUint8(0, POSITIONS);
-  view.setUint8(1, hasChanged ? CONSUMERS_CHANGED : 0);
+  view.setUint8(1, (hasChanged ? CONSUMERS_CHANGED : 0) | (generation === undefined ? 0 : CONSUMERS_OF_CHANGE));
   view.setUint32(4, requestId, true);
-  setOffset(view, 8, start);
+  if (generation === undefined) setOffset(view, 8, start);
+  else message.set(fromHex(generation), 8);
   setOffset(view, 16, dataEnd);
   message.set(records, HEADER_BYTES);
   return message;
@@ -82,6 +88,14 @@ export function decodeConsumersAnswer(message: Uint8Array): ConsumersAnswer | un
   const view = viewOf(message);
   const consumers = readConsumers(view, HEADER_BYTES, message.length - HEADER_BYTES);
   if (consumers === undefined) return undefined;
-  const hasChanged = (view.getUint8(1) & CONSUMERS_CHANGED) !== 0;
-  return { requestId: view.getUint32(4, true), hasChanged, start: getOffset(view, 8), dataEnd: getOffset(view, 16), consumers };
+  const flags = view.getUint8(1);
+  const isOfChange = (flags & CONSUMERS_OF_CHANGE) !== 0;
+  return {
+    requestId: view.getUint32(4, true),
+    hasChanged: (flags & CONSUMERS_CHANGED) !== 0,
+    generation: isOfChange ? toHex(message.subarray(8, 16)) : undefined,
+    start: isOfChange ? 0 : getOffset(view, 8),
+    dataEnd: getOffset(view, 16),
+    consumers,
+  };
 }

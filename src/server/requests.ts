@@ -75,7 +75,13 @@ import {
   UPLOAD,
   UPLOAD_ID_BYTES,
 } from '../protocol/client.ts';
-import { CONSUMERS, type ConsumerQuestion, consumersRequestIn, encodeConsumersAnswer } from '../protocol/consumers.ts';
+import {
+  CONSUMERS,
+  type ConsumerQuestion,
+  type ConsumersAnswer,
+  consumersRequestIn,
+  encodeConsumersAnswer,
+} from '../protocol/consumers.ts';
 import { CLIENT_UPLOADS, decodeIntroduce, PROTOCOL_VERSION } from '../protocol/greeting.ts';
 import { encodeMembers, MEMBERS, MEMBERS_DRY_RUN, membersRequestIn } from '../protocol/members.ts';
 import {
@@ -572,6 +578,15 @@ export class Requests {
     );
   }
 
+  async #listConsumers(): Promise<Omit<ConsumersAnswer, 'requestId'>> {
+    return { hasChanged: false, generation: undefined, ...(await this.#consumers.list()) };
+  }
+
+  async #changeConsumer({ change, generation: asked }: ConsumerQuestion): Promise<Omit<ConsumersAnswer, 'requestId'>> {
+    const { isNew, generation, consumer } = await this.#consumers.request(change, asked);
+    return { hasChanged: isNew, generation, start: 0, dataEnd: 0, consumers: consumer === undefined ? [] : [consumer] };
+  }
+
   #askConsumers(session: Session, requestId: number, body: Uint8Array): void {
     const question = consumersRequestIn(body);
     if (question === 'wrong') {
@@ -579,15 +594,7 @@ export class Requests {
       session.sendError(requestId, 'MALFORMED', 0, sentence);
       return;
     }
-    const work =
-      question === undefined
-        ? this.#consumers.list().then((view) => ({ hasChanged: false, ...view }))
-        : this.#consumers.request(question.change, question.generation).then(({ isNew, consumer }) => ({
-            hasChanged: isNew,
-            start: 0,
-            dataEnd: 0,
-            consumers: consumer === undefined ? [] : [consumer],
-          }));
+    const work = question === undefined ? this.#listConsumers() : this.#changeConsumer(question);
     const audited = question === undefined ? undefined : auditedConsumer(question);
     this.#answer(session, requestId, work, (answer) => session.send(encodeConsumersAnswer({ requestId, ...answer })), audited);
   }

@@ -136,7 +136,7 @@ describe('requests about consumers', () => {
     await bench.commit(bench.memory.tail - 1);
     expect(answers).toEqual([]);
     await bench.commit();
-    expect(answers).toEqual([{ isNew: true, consumer: { name: 'a', fence: 1, position: undefined, timeMs: 7 } }]);
+    expect(answers).toEqual([{ isNew: true, generation: GENERATION, consumer: { name: 'a', fence: 1, position: undefined, timeMs: 7 } }]);
   });
 
   test('are few entries, however many come: at most 20 a second, each with the last commit of each consumer', async () => {
@@ -254,7 +254,13 @@ describe('requests about consumers', () => {
 
   test('of another generation of the log are refused', async () => {
     const bench = new Bench();
-    expect((await failureOf(bench.ask(commit(1, 1), '00000000000000ab'))).code).toBe('GENERATION_CHANGED');
+    for (const other of ['00000000000000ab', '0000000000000000'])
+      expect((await failureOf(bench.ask(commit(1, 1), other))).code).toBe('GENERATION_CHANGED');
+    // Whoever was not told yet may take a name, and is told then.
+    const claimed = bench.consumers.request(claim('a'), '0000000000000000');
+    await bench.pass(POSITION_ENTRY_MS);
+    await bench.commit();
+    expect((await claimed).generation).toBe(GENERATION);
   });
 
   test('have bounds: so many under way, so many consumers, so many bytes of them', async () => {

@@ -15,7 +15,7 @@ const HEADER = '0f000000 01000000 0000000000000000 00000000 00000000';
 const CLAIM = `${HEADER} 00000000000000aa 01010000 62`;
 const COMMIT = `${HEADER} 00000000000000aa 02000000 0200000000000000 0700000000000000`;
 const ANSWER = `
-  8c010000 01000000 0000000000000000 0000000000000000
+  8c030000 01000000 00000000000000aa 0000000000000000
   0200000000000000 ffffffffffffffff 000000009a010000 01000000 62
 `;
 const LIST = `
@@ -58,6 +58,7 @@ describe('POSITIONS', () => {
     const changed = {
       requestId: 1,
       hasChanged: true,
+      generation: GENERATION,
       start: 0,
       dataEnd: 0,
       consumers: [{ name: 'b', fence: 2, position: undefined, timeMs: 0x19a_0000_0000 }],
@@ -67,6 +68,7 @@ describe('POSITIONS', () => {
     const list = {
       requestId: 5,
       hasChanged: false,
+      generation: undefined,
       start: 100,
       dataEnd: 0x1_2345_6789,
       consumers: [

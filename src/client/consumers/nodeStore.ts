@@ -53,11 +53,12 @@ export function nodeStore(ports: ConsumerAsk): PositionStore {
 }
 
 async function takeFromNodes(ports: ConsumerAsk, name: string): Promise<PositionLease> {
-  // As it is now: in another generation the fence means nothing.
-  const { clusterId, generation } = ports.log;
-  const { consumers } = await changeConsumer(ports, `the claim of ${JSON.stringify(name)}`, { what: 'claim', name }, generation);
+  const { clusterId } = ports.log;
+  // In another generation than the one that the answer names the fence means nothing.
+  const { consumers, generation } = await changeConsumer(ports, `the claim of ${JSON.stringify(name)}`, { what: 'claim', name });
   const [consumer] = consumers;
-  if (consumer === undefined) throw new LogError('PROTOCOL', 'the node has answered a claim without saying of what');
+  if (consumer === undefined || generation === undefined)
+    throw new LogError('PROTOCOL', 'the node has answered a claim without saying of what');
   const { fence, position } = consumer;
   return {
     bookmark: position === undefined ? undefined : makeBookmark({ clusterId, generation }, position),

@@ -2,6 +2,7 @@
 // project's catalogue of bugs; behind them stands where each was seen.
 
 import { ADMISSION_MUTANTS } from './admission.ts';
+import { CONSUMER_MUTANTS } from './consumers.ts';
 import { DEATH_MUTANTS } from './deaths.ts';
 import { DISK_MUTANTS } from './disks.ts';
 import { ENGINE_MUTANTS } from './engine.ts';
@@ -700,6 +701,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...TRIM_MUTANTS,
   ...SESSION_MUTANTS,
   ...TOKEN_MUTANTS,
+  ...CONSUMER_MUTANTS,
   ...SEAL_MUTANTS,
   ...HEAL_MUTANTS,
   ...NODE_MUTANTS,

@@ -19,6 +19,7 @@ export const CONSUMER_MUTANTS: readonly Mutant[] = [
     foundBy: ['consumers'],
     withinSeeds: 100,
     from: FROM,
+    foundAt: 10_001,
   },
   {
     name: 'fenced reader that still commits',
@@ -27,6 +28,7 @@ export const CONSUMER_MUTANTS: readonly Mutant[] = [
     foundBy: ['consumers', 'soundness', 'log state'],
     withinSeeds: 100,
     from: FROM,
+    foundAt: 10_017,
   },
   {
     name: 'table that differs between nodes',
@@ -35,11 +37,15 @@ export const CONSUMER_MUTANTS: readonly Mutant[] = [
     foundBy: ['consumers', 'log state', 'soundness'],
     withinSeeds: 100,
     from: FROM,
+    foundAt: 10_001,
   },
   {
     name: 'commit confirmed before it is committed',
     what: 'a consumer is told that its position is kept as soon as the entry is ordered, which may be cut off',
-    patches: [{ file: NODE, find: 'await this.#committedTo(ordered);\n            return', replace: 'return' }],
+    patches: [
+      { file: NODE, find: 'while (memory.commit < end', replace: 'while (memory.commit < 0' },
+      { file: NODE, find: 'if (memory.commit < end', replace: 'if (memory.commit < 0' },
+    ],
     foundBy: ['consumers'],
     withinSeeds: 400,
     from: FROM,
@@ -53,6 +59,7 @@ export const CONSUMER_MUTANTS: readonly Mutant[] = [
     foundBy: ['consumers', 'log state', 'soundness'],
     withinSeeds: 200,
     from: FROM,
+    foundAt: 10_019,
   },
   {
     name: 'retention past a consumer',
@@ -64,5 +71,6 @@ export const CONSUMER_MUTANTS: readonly Mutant[] = [
     foundBy: ['consumers'],
     withinSeeds: 300,
     from: FROM,
+    foundAt: 10_065,
   },
 ];
