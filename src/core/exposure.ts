@@ -25,7 +25,7 @@ export function exposureOf(config: Config, isMirror: boolean): Exposure {
     areClientsOutside: !isLoopback(host),
     hasTls: tlsCert !== '',
     hasClientProof: tokens || tlsClientCa !== '',
-    arePeersOutside: !isMirror && peers.length > 1 && !isLoopback(peerHost),
+    arePeersOutside: !isMirror && peers.length > 0 && !isLoopback(peerHost),
     hasPeerProof: peerSecretFile !== '' || peerCa !== '',
   };
 }

@@ -1,12 +1,9 @@
 // The levels of a log: which control entries it may have. A log's level rises when somebody says so and all nodes know the next one.
 
 /** The newest level of a log that this build writes. A log of level 0 has no-ops as its only control entries. */
-export const LOG_LEVEL = 1;
+export const LOG_LEVEL = 2;
 
-/**
- * The level from which on a log says which nodes it has. Nodes can run such a log, and no log of users comes to that level yet: not by its beginning, and not by
- * `upgrade finalize`, because nothing changes such a set yet. So a node that is not told otherwise refuses it, as one of a newer build.
- */
+/** The level from which on a log says which nodes it has. */
 export const MEMBERS_LEVEL = 2;
 
 /** The level from which on a log keeps the positions of named consumers. */

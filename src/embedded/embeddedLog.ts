@@ -137,10 +137,10 @@ function addressOf({ config }: OpenPlan, { directory }: Engine): string {
 
 /** Its own node is reached by the pipe, whatever it is called; other nodes, one of which may lead, by WebSocket. */
 async function platformOf(door: EmbeddedDoor, engine: Engine, ownUrl: string, hasTls: boolean): Promise<Platform> {
-  if (engine.isAlone && !hasTls) return { open: door.open, listeners: NODE_LISTENERS, tracing: NODE_TRACING };
+  if (engine.staysAlone && !hasTls) return { open: door.open, listeners: NODE_LISTENERS, tracing: NODE_TRACING };
   const { NODE } = await import('../client/nodes/transport.node.ts');
   const besideThePipe = (open: OpenTransport): OpenTransport => {
-    if (engine.isAlone) return door.open;
+    if (engine.staysAlone) return door.open;
     return (url, events, token) => {
       const isOwn = url === ownUrl || url === engine.url || url === engine.config.advertise;
       return isOwn ? door.open(url, events) : open(url, events, token);

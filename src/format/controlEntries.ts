@@ -378,7 +378,7 @@ export function readState(view: DataView, at: number, bytes: number): LogState |
   const consumers = consumersIn(view, sections.get(CONSUMERS), level);
   const sessions = sessionsIn(view, sections.get(SESSIONS), level);
   if (access === undefined || consumers === undefined || nodes === undefined || sessions === undefined) return undefined;
-  if (level < 1 || level > MEMBERS_LEVEL || generation.number < 1 || !isOfLevel(policy, level)) return undefined;
+  if (level < 1 || level > LOG_LEVEL || generation.number < 1 || !isOfLevel(policy, level)) return undefined;
   return { ...before, trim, timeMs, seal, level, generation, policy, access, consumers, nodes, sessions };
 }
 

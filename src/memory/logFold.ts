@@ -22,6 +22,7 @@ import { fromHex, toHex, viewOf } from '../core/bytes.ts';
 import { readInstance, writeInstance } from '../core/instances.ts';
 import { CONSUMERS_LEVEL, LOG_LEVEL, MEMBERS_LEVEL, SESSIONS_LEVEL } from '../core/levels.ts';
 import { MAX_ACCESS_BYTES, MAX_LOG_OFFSET } from '../core/limits.ts';
+import type { Configuration } from '../core/members.ts';
 import { NO_ACCESS, tokensIn } from '../format/access.ts';
 import { hasSameNodes, type LogMembers, NO_MEMBERS } from '../format/configuration.ts';
 import { consumersIn, NO_CONSUMERS, readConsumerChanges } from '../format/consumers.ts';
@@ -231,20 +232,22 @@ export class LogFold {
     return toMs === 0 || (nowMs <= toMs && nowMs >= this.#memory.word(WORD.TIME_FROM));
   }
 
-  /** A new log begins, at the newest level that its nodes may have, with this policy. */
-  found(generation: Generation, policy: Policy = NO_POLICY, level = LOG_LEVEL): void {
+  /** A new log begins, at the newest level that its nodes may have, with this policy, and with the set of its nodes, where that is known already. */
+  found(generation: Generation, policy: Policy = NO_POLICY, level = LOG_LEVEL, members: Configuration = []): void {
     assert(this.level === 0 && this.#memory.tail === 0, 'a log is founded once, empty');
+    assert(members.length === 0 || level >= MEMBERS_LEVEL, 'only a log of that level says which nodes it has');
     this.#memory.setWord(WORD.LOG_LEVEL, level);
     this.#setGeneration(generation);
     this.#putPolicy(policy, 0);
+    this.#putTogether(putNodes(this.#memory, { members, removed: [] }));
   }
 
-  /** A log of level 0 is of the level that all nodes know, and of a generation, from the segment on that begins here. */
+  /** The log is of the level that all nodes know from the segment on that begins here; one of level 0 is of `generation`, too. */
   raise(generation: Generation): void {
     const { level } = this.nextLevel;
-    assert(this.level === 0 && level > 0, 'a log’s level is raised once, to what all nodes know');
+    assert(this.level < level, 'a log’s level is raised to what all nodes know');
+    if (this.level === 0) this.#setGeneration(generation);
     this.#memory.setWord(WORD.LOG_LEVEL, level);
-    this.#setGeneration(generation);
   }
 
   /**
@@ -449,6 +452,8 @@ export class LogFold {
     const own: LogState = {
       ...state,
       timeMs: Math.max(state.timeMs, told.timeMs),
+      // A segment may begin with a newer one.
+      level: Math.max(state.level, told.level),
       generation: isAnother ? told.generation : state.generation,
       // Another generation may begin without tokens.
       access: isAnother ? told.access : state.access,

@@ -292,8 +292,8 @@ export class Tail {
   }
 
   /**
-   * Raises the level of a log of level 0 to what all nodes know, {@link LogFold.nextLevel}, which is committed: begins a segment with the first state of the
-   * log, an entry without another one after it.
+   * Raises the level of the log to what all nodes know, {@link LogFold.nextLevel}, which is committed: begins a segment with a state of that level, an entry
+   * without another one after it. `generation` is that of a log of level 0 from then on.
    */
   beginLevel(generation: Generation, term: number, nowMs: number): AppendStatus {
     const memory = this.#memory;

@@ -178,6 +178,14 @@ export class TailMemory {
   }
 
   /**
+   * Raft thread: others are about to have a say. Whoever still moves the commit after this moves it to what was durable before it: so what is durable now, by a look
+   * that comes after this, is to count as committed first.
+   */
+  takeCommitBack(): void {
+    this.setWord32(STATE.SOLE, 0);
+  }
+
+  /**
    * Raft thread: COMMIT has moved. Wakes the main thread, and the open segment's writer if it rests until COMMIT has reached what is durable,
    * so that it notes that on disk. COMMIT is stored before this looks; a writer says that it rests first, and looks at COMMIT second.
    */

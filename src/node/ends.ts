@@ -54,7 +54,7 @@ export interface LeaderPort {
 export interface EndPorts {
   readonly memory: TailMemory;
   readonly loop: Loop;
-  /** A cluster of one: its commit counts everything that it has acknowledged. */
+  /** Nobody else has a part in the log now: its commit counts everything that was acknowledged. Read at each question. */
   readonly isAlone: boolean;
   readonly leader: LeaderPort;
   /** Called when the commit is to be watched, for as long as {@link Ends.awaitsCommit}. */
@@ -67,7 +67,7 @@ export class Ends {
   readonly #memory: TailMemory;
   readonly #loop: Loop;
   readonly #leader: LeaderPort;
-  readonly #isAlone: boolean;
+  readonly #cluster: Pick<EndPorts, 'isAlone'>;
   readonly #awaitCommit: () => void;
   readonly #broke: (thrown: unknown) => void;
   readonly #shares = new Shares(MAX_SHARED_ENDS);
@@ -88,10 +88,11 @@ export class Ends {
   #leaderless = new Set<WaitingEnd>();
   readonly #work: Paced;
 
-  constructor({ memory, loop, isAlone, leader, awaitCommit, broke }: EndPorts) {
+  constructor(ports: EndPorts) {
+    const { memory, loop, leader, awaitCommit, broke } = ports;
     this.#memory = memory;
     this.#loop = loop;
-    this.#isAlone = isAlone;
+    this.#cluster = ports;
     this.#awaitCommit = awaitCommit;
     this.#broke = broke;
     this.#leader = leader;
@@ -106,7 +107,7 @@ export class Ends {
 
   /** Answers `request`, now or later; with NOT_LEADER or BEHIND when its time is over. */
   start({ caller, requestId, isLinearizable, atLeast, waitMs }: EndRequest): void {
-    const asksLeader = isLinearizable && !this.#isAlone;
+    const asksLeader = isLinearizable && !this.#cluster.isAlone;
     const isThere = atLeast <= this.#memory.commit;
     if (isThere && !asksLeader) {
       this.#answer(caller, requestId);

@@ -34,6 +34,7 @@ import { Heals, SOURCE } from './heals.ts';
 import { Levels } from './levels.ts';
 import type { Loop } from './loop.ts';
 import { Members } from './members.ts';
+import { startsAlone } from './membership.ts';
 import { Mending } from './mending.ts';
 import { OwnEntries } from './ownEntries.ts';
 import type { PeerFiles } from './peerFiles.ts';
@@ -247,7 +248,7 @@ export class Engine {
     this.uploadHelp = new UploadHelp(memory, loop, () => this.#greetingChanged('introduced'));
     this.uploads = new Uploads({
       loop,
-      stagingBytes: config.peers.length < 2 ? 0 : config.stagingBytes,
+      stagingBytes: config.peers.length === 0 ? 0 : config.stagingBytes,
       maxBatchBytes: maxBatchBytes(config),
       isDiskFull: () => this.disk.isCritical,
       staging: (shared) => this.#raft?.staging(shared),
@@ -319,10 +320,13 @@ export class Engine {
     });
     this.times = new Times({ memory, hot: new HotReader(memory), segments: this.segments, readings: this.readings, loop });
     this.retention = new Retention({ ...shared, times: this.times, trims: this.trims, config, ...ports.retention });
+    const isAlone = (): boolean => this.isAlone;
     this.ends = new Ends({
       memory,
       loop,
-      isAlone: this.isAlone,
+      get isAlone() {
+        return isAlone();
+      },
       leader: { readIndex: async () => this.#raft?.readIndex(), whyNone: () => this.cluster.whyNoLeader },
       awaitCommit,
       broke: failure.broke,
@@ -363,7 +367,7 @@ export class Engine {
     await Promise.race([this.#raft.started, this.failed]);
     this.#followRole();
     this.mending.start(this.recovered);
-    if (this.isAlone) await Promise.race([this.#until(() => memory.commit > end), this.failed]);
+    if (this.mirror === undefined && startsAlone(this.recovered)) await Promise.race([this.#until(() => memory.commit > end), this.failed]);
     this.tokenRequests.start();
   }
 
@@ -441,9 +445,14 @@ export class Engine {
     return this.#tail.fold;
   }
 
-  /** A cluster of one: its commit counts everything that was acknowledged. */
+  /** Nobody else has a part in the log now, so that its commit counts everything that was acknowledged. Others may be about to come. */
   get isAlone(): boolean {
-    return this.config.peers.length < 2 && this.mirror === undefined;
+    return this.memory.word32(STATE.SOLE) !== 0 && this.mirror === undefined;
+  }
+
+  /** Nobody else comes to have a part in the log while this engine runs: it has no address for other nodes. */
+  get staysAlone(): boolean {
+    return this.config.peers.length === 0 && this.mirror === undefined;
   }
 
   /** Why the engine has failed; undefined while it has not. */
@@ -522,7 +531,7 @@ export class Engine {
           for (const door of this.doors) door.takeNoMore();
         },
         settled: () => this.settled(),
-        handOver: async () => (this.isAlone ? undefined : this.#raft?.transfer()),
+        handOver: async () => (this.cluster.others.length === 0 ? undefined : this.#raft?.transfer()),
         refusedAppends: () => (hasClients() ? this.appends.refusedWhileDraining : undefined),
         giveUp: () => this.appends.giveUp(),
         disconnect: async () => void (await Promise.all([...this.doors].map((door) => door.disconnect()))),
@@ -633,7 +642,7 @@ export class Engine {
       this.#toldRole = role;
       this.ends.leaderChanged();
       if (this.mirror !== undefined) this.#greetingChanged('all');
-      else if (!isFirst && !this.isAlone) this.#sayWhoLeads();
+      else if (!isFirst && this.cluster.others.length > 0) this.#sayWhoLeads();
     }
     this.#progressed();
   }

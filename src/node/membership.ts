@@ -2,13 +2,14 @@
 // segments. Nothing is changed here; what cannot work is refused with the way out.
 
 import { MAX_SLOT_BYTES } from '../core/capacities.ts';
-import type { Config } from '../core/config.ts';
+import { type Config, ownPeer } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
+import { hasDirectory } from '../core/members.ts';
 import { formatNodes, isSameSet, type NodeSet } from '../core/nodeSet.ts';
 import { OPTIONS } from '../core/options.ts';
 import type { Identity } from '../storage/dataDirectory.ts';
 import type { Disk } from '../storage/disk.ts';
-import { largestUnsealedBytes } from '../storage/recovery.ts';
+import { largestUnsealedBytes, type RecoveredLog } from '../storage/recovery.ts';
 import { SEGMENT_BYTES_STEP, segmentBytesOf } from '../storage/segmentSizes.ts';
 
 /** The set that `--peers` names; null for a node alone. A list of one is none: nobody else has a part in the log. */
@@ -17,7 +18,7 @@ export function givenNodes({ peers }: Pick<Config, 'peers'>): NodeSet | null {
 }
 
 /** Whether another node has, or had, a part in the log: then the set of nodes is what it was, and the log is nobody's alone. */
-function isShared({ isFounder, known }: Identity): boolean {
+function isShared({ isFounder, known }: Pick<Identity, 'isFounder' | 'known'>): boolean {
   return !isFounder || Object.keys(known).length > 0;
 }
 
@@ -52,9 +53,34 @@ export function checkMirror(directory: string, { clusterId: found, mirror, recov
   }
 }
 
-/** Throws a LogError `USAGE` unless the directory is that of `--node`, and of the nodes of `--peers` if it has a list. */
+/**
+ * The nodes that count by their ids while the log does not say which it has: those of the list that the directory was given; of one without a list, itself, if the log
+ * began with it and nobody else was ever let in. None: it knows of none, and waits for the log to say it.
+ */
+export function nodesByIds({ nodes, nodeId, ...identity }: Identity): NodeSet {
+  return nodes ?? (isShared(identity) ? [] : [nodeId]);
+}
+
+/**
+ * Whether the list that a node is started with is one that its directory is to have: while the log does not say which nodes it has; and where it says that it has this node
+ * alone, which never had others: then its leader adds those of the list, as they come, until all are there.
+ */
+export function maySetList({ identity, nodes: { configurations, removed, isUnknown } }: Pick<RecoveredLog, 'identity' | 'nodes'>): boolean {
+  if (isUnknown || nodesByIds(identity).length === 0) return false;
+  const latest = configurations.at(-1);
+  const isAlone = latest?.members.every(({ id }) => id === identity.nodeId) === true && removed.length === 0;
+  return latest === undefined || (isAlone && !isShared(identity));
+}
+
+/** Whether nobody else had a part in the log when this node ended. */
+export function startsAlone({ identity, nodes: { configurations, isUnknown } }: Pick<RecoveredLog, 'identity' | 'nodes'>): boolean {
+  const ids = configurations.at(-1)?.members.map(({ id }) => id) ?? nodesByIds(identity);
+  return !isUnknown && ids.length === 1 && ids[0] === identity.nodeId;
+}
+
+/** Throws a LogError `USAGE` unless the directory is that of `--node`, and of the nodes of `--peers` if it has a list: which it has until the log says which nodes there are. */
 export function checkMembership(directory: string, identity: Identity, config: Pick<Config, 'node' | 'peers' | 'callOf'>): void {
-  const { nodeId, nodes, start } = identity;
+  const { nodeId, nodes } = identity;
   const given = givenNodes(config);
   const refuse = (sentence: string): LogError => new LogError('USAGE', `${sentence}; nothing was changed`);
   if (nodeId !== config.node) {
@@ -62,26 +88,60 @@ export function checkMembership(directory: string, identity: Identity, config: P
       `${directory} belongs to node ${nodeId}, not to ${config.callOf('node')} ${config.node}: start it with ${config.callOf('node')} ${nodeId}`,
     );
   }
+  if (nodes === null) return;
   const peers = config.callOf('peers');
   if (given === null) {
     // Alone it would commit what the others do not have, and could never join them again.
-    const which = nodes === null ? '' : `, of the nodes ${formatNodes(nodes)}`;
-    if (isShared(identity)) throw refuse(`${directory} belongs to a node of a cluster${which}: name all of its nodes with ${peers}`);
+    if (isShared(identity))
+      throw refuse(`${directory} belongs to a node of a cluster, of the nodes ${formatNodes(nodes)}: name all of its nodes with ${peers}`);
     return;
   }
-  if (nodes !== null && !isSameSet(nodes, given)) {
+  if (!isSameSet(nodes, given)) {
     const wayOut = isShared(identity)
       ? `start it with the old ids (addresses may change), or begin another cluster with empty directories`
       : `start it with the old ids, or, as no other node has joined yet, once without ${peers} and then with the new list`;
     throw refuse(
       `${directory} belongs to a cluster of the nodes ${formatNodes(nodes)}, but ${peers} names the nodes ${formatNodes(given)}: ` +
-        `a cluster's set of nodes cannot be changed in this version; ${wayOut}`,
+        `lists do not change a set: ${wayOut}`,
     );
   }
-  if (start > 0 && !isShared(identity)) {
+}
+
+/**
+ * The same for what the log says, which was recovered: whether it says which nodes it has. Throws a LogError `USAGE` where the node can have no part in it with `config`.
+ */
+export function checkLogMembership(
+  directory: string,
+  { identity, nodes: said }: Pick<RecoveredLog, 'identity' | 'nodes'>,
+  config: Pick<Config, 'node' | 'peers' | 'callOf'>,
+): void {
+  const { nodes, start, nodeId } = identity;
+  const peers = config.callOf('peers');
+  const refuse = (sentence: string): LogError => new LogError('USAGE', `${sentence}; nothing was changed`);
+  const { configurations, removed } = said;
+  const latest = configurations.at(-1);
+  const self = { id: nodeId, instance: identity.instance };
+  if (hasDirectory(removed, self)) {
     throw refuse(
-      `the log in ${directory} begins at offset ${start}, because it was trimmed, but the other nodes of a cluster need it from offset 0: ` +
-        `start it alone, without ${peers}, or begin a cluster with empty directories and append to it what is to be kept`,
+      `${directory} was removed from its cluster (node ${nodeId}, instance ${identity.instance}), for good: start the node with an empty directory, and add it again`,
+    );
+  }
+  const own = `${peers} ${nodeId}=HOST:PORT/PEERPORT`;
+  if (latest !== undefined || said.isUnknown) {
+    const isAlone = latest !== undefined && latest.members.every(({ id }) => id === nodeId);
+    if (!isAlone && ownPeer(config) === undefined)
+      throw refuse(`${directory} belongs to a node of a cluster: say where the others reach it, with ${own}`);
+    return;
+  }
+  if (nodes === null && isShared(identity)) {
+    if (config.peers.length === 0)
+      throw refuse(`${directory} belongs to a node of a cluster: say where the others reach it, with ${own}`);
+    return;
+  }
+  if (start > 0 && !isShared(identity) && givenNodes(config) !== null) {
+    throw refuse(
+      `the log in ${directory} begins at offset ${start}, because it was trimmed, and it does not say which nodes it has: raise its level (loglog upgrade finalize) while it runs alone, ` +
+        `without ${peers}, and it can have others`,
     );
   }
 }

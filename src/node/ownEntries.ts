@@ -246,7 +246,7 @@ export class OwnEntries {
     if (!gate.enter()) return;
     try {
       const { level, end } = tail.fold.nextLevel;
-      if (tail.fold.level > 0 || level === 0 || end > memory.commit) return;
+      if (tail.fold.level >= level || end > memory.commit) return;
       if (
         tail.beginLevel(
           newGeneration(1, () => this.#ports.random()),

@@ -9,6 +9,7 @@ import type { OpenDamage } from '../storage/openSegment.ts';
 import type { RecoveredLog } from '../storage/recovery.ts';
 import type { RaftSetup } from '../threads/messages.ts';
 import type { EngineConfig } from './engineOptions.ts';
+import { nodesByIds } from './membership.ts';
 import { policyOf } from './retention.ts';
 
 /** Reads the vote that is kept in `directory` of `disk`; the term of the last entry is the current one at least. */
@@ -34,6 +35,7 @@ export function raftSetup(
     host: peerHost,
     advertise: advertisedBy(config),
     peers: [...peers],
+    nodes: [...nodesByIds(identity)],
     electionTimeoutMs,
     takesUploads: stagingBytes > 0,
     trustsClock: config.trustClock,

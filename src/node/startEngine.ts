@@ -11,6 +11,7 @@ import { TailMemory } from '../memory/tailMemory.ts';
 import { removeTemporaries } from '../storage/dataDirectory.ts';
 import { fileSystemOf } from '../storage/fileSystem.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
+import { diskOf } from '../storage/unsyncedDisk.ts';
 import { Pools } from '../threads/pools.ts';
 import { RaftWorker } from '../threads/raftWorker.ts';
 import { Engine } from './engine.ts';
@@ -80,7 +81,7 @@ export async function startEngine({
     const memory = TailMemory.create({ segmentBytes: opened.segmentBytes, slots: config.slots }, config.callOf);
     await beforeChange?.();
     await checkPeerPort(config);
-    files = config.peers.length < 2 ? undefined : PeerFiles.open(config, log);
+    files = config.peers.length === 0 ? undefined : PeerFiles.open(config, log);
     if (opened.identity !== undefined) files?.belongsTo(opened.identity.clusterId);
     const identity =
       opened.identity ??
@@ -94,7 +95,7 @@ export async function startEngine({
     pools = tasks;
     const found = await unlessAborted(signal, Promise.race([tasks.recover(), failure.failed]));
     refuseLevel(directory, new LogFold(memory).level);
-    const recovered = mirror === undefined ? { ...found, identity: takeNodes(directory, found.identity, config, log) } : found;
+    const recovered = mirror === undefined ? { ...found, identity: takeNodes(diskOf(config.fsync), directory, found, config, log) } : found;
     engine = new Engine({
       config,
       processNumber,

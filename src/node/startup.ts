@@ -7,12 +7,17 @@ import { LogError } from '../core/errors.ts';
 import { knowsLevel, LEVELS } from '../core/levels.ts';
 import { formatNodes } from '../core/nodeSet.ts';
 import { createIdentity, IDENTITY_RANDOM_BYTES, type Identity, readIdentity, saveNodes } from '../storage/dataDirectory.ts';
+import type { Disk } from '../storage/disk.ts';
 import { type DirectoryLock, lockDirectory } from '../storage/lock.ts';
+import type { RecoveredLog } from '../storage/recovery.ts';
 import { diskOf } from '../storage/unsyncedDisk.ts';
 import type { EngineConfig, EngineLog } from './engineOptions.ts';
-import { checkMembership, checkMirror, fittingSegmentBytes, givenNodes } from './membership.ts';
+import { checkLogMembership, checkMembership, checkMirror, fittingSegmentBytes, givenNodes, nodesByIds } from './membership.ts';
 import type { Mirror } from './mirrorPort.ts';
 import type { PeerFiles } from './peerFiles.ts';
+
+/** What of a configuration is about the nodes. */
+type NodesConfig = Parameters<typeof checkLogMembership>[2];
 
 /** A data directory that a node is about to run with. */
 export interface OpenDirectory {
@@ -51,7 +56,7 @@ export function openDirectory(directory: string, config: EngineConfig, log: Engi
 /** Throws a LogError `PORT_IN_USE` unless this node can listen for the other nodes: see {@link checkPort}. */
 export async function checkPeerPort(config: EngineConfig): Promise<void> {
   const own = ownPeer(config);
-  if (own === undefined || givenNodes(config) === null) return;
+  if (own === undefined) return;
   const wayOut = ` for other nodes; name another one in ${config.callOf('peers')}, or another ${config.callOf('peerHost')}`;
   await checkPort(config.peerHost, own.peerPort, wayOut);
 }
@@ -87,14 +92,18 @@ export function checkPort(host: string, port: number, wayOut: string): Promise<v
 
 /**
  * Takes the set of nodes that was given, durably, before this node speaks to anyone: who it speaks to is then bound to the set as well. For a
- * log that was recovered: a start that was refused before has not bound the directory to the set.
+ * log that was recovered: a start that was refused before has not bound the directory to the set. Where the log says which nodes it has, or is to be told it, no list
+ * counts. Throws a LogError `USAGE` where the node can have no part in the log with `config`.
  */
-export function takeNodes(directory: string, identity: Identity, config: EngineConfig, log: EngineLog): Identity {
+export function takeNodes(disk: Disk, directory: string, recovered: RecoveredLog, config: NodesConfig, log: Pick<EngineLog, 'info'>): Identity {
+  checkLogMembership(directory, recovered, config);
+  const { identity } = recovered;
+  if (!maySetList(recovered)) return identity;
   const nodes = givenNodes(config);
   if (nodes !== null && identity.nodes === null) log.info(`this node's cluster is that of the nodes ${formatNodes(nodes)} from now on`);
   if (nodes === null && identity.nodes !== null)
     log.info(`no other node has joined yet: this node is alone again, and may be given other nodes`);
-  return saveNodes(diskOf(config.fsync), directory, identity, nodes);
+  return saveNodes(disk, directory, identity, nodes);
 }
 
 /** Throws a LogError `NEWER_FORMAT` unless this build runs logs of `level`. */
@@ -139,7 +148,7 @@ export async function makeIdentity(
   const [{ findCluster }, { PeerTransport }] = await Promise.all([import('../peers/discovery.ts'), import('../peers/peerTransport.ts')]);
   const transport = new PeerTransport(files?.proof);
   if (files !== undefined) files.changed = (proof) => transport.prove(proof);
-  const clusterId = await findCluster({
+  const found = await findCluster({
     id: nodeId,
     transport,
     process: processNumber,
@@ -152,12 +161,14 @@ export async function makeIdentity(
     signal,
     log: (level, text) => log[level](text),
   });
-  if (clusterId === undefined) {
+  if (found === undefined) {
     log.info('all other nodes have nothing: this node begins the cluster');
     // Its certificate names one that is not there yet, and those of the others name the same.
     const certified = files?.certifiedCluster;
     return createIdentity(disk, directory, random, { nodeId, nodes, ...(certified === undefined ? {} : { founds: certified }) });
   }
+  const { clusterId, saysNodes } = found;
   log.info(`this node joins cluster ${clusterId}`);
-  return createIdentity(disk, directory, random, { nodeId, nodes, clusterId });
+  // Who counts is for the log to say, where it does.
+  return createIdentity(disk, directory, random, { nodeId, nodes: saysNodes ? null : nodes, clusterId });
 }

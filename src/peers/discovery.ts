@@ -36,12 +36,19 @@ export interface DiscoveryOptions {
   readonly listening?: (port: number) => void;
 }
 
+/** The cluster that other nodes have. */
+export interface FoundCluster {
+  readonly clusterId: string;
+  /** Its log says which nodes it has. */
+  readonly saysNodes: boolean;
+}
+
 /**
- * The id of the cluster that the other nodes have. Undefined, only on the node of the lowest id: all others have said that they have none,
+ * The cluster that the other nodes have. Undefined, only on the node of the lowest id: all others have said that they have none,
  * so this node begins one. It takes as long as it takes. The port is free again when this settles. Rejects with `PORT_IN_USE`, or with
  * `ABORTED` when the signal says so.
  */
-export async function findCluster(options: DiscoveryOptions): Promise<string | undefined> {
+export async function findCluster(options: DiscoveryOptions): Promise<FoundCluster | undefined> {
   const search = new Search(options);
   try {
     return await search.run();
@@ -68,7 +75,7 @@ class Search {
   readonly #rule: FoundingRule;
   readonly #listener: PeerListener;
   readonly #startedMs = performance.now();
-  #found: (clusterId: string | undefined) => void = () => undefined;
+  #found: (cluster: FoundCluster | undefined) => void = () => undefined;
   #isOver = false;
 
   constructor(options: DiscoveryOptions) {
@@ -88,6 +95,9 @@ class Search {
       isSynced,
       takesUploads: false,
       nodes,
+      saysNodes: false,
+      voters: nodes,
+      isRemoved: () => false,
       advertise,
       levels: LEVELS,
       level: 0,
@@ -112,7 +122,7 @@ class Search {
     });
   }
 
-  async run(): Promise<string | undefined> {
+  async run(): Promise<FoundCluster | undefined> {
     const { signal, host, peerPort, listening } = this.#options;
     const aborted = (): LogError => new LogError('ABORTED', 'this node was stopped while it looked for its cluster');
     if (signal?.aborted) throw aborted();
@@ -121,7 +131,7 @@ class Search {
     let abort: () => void = () => undefined;
     const stopLogging = this.#logWaiting();
     try {
-      return await new Promise<string | undefined>((resolve, reject) => {
+      return await new Promise<FoundCluster | undefined>((resolve, reject) => {
         this.#found = resolve;
         abort = () => reject(aborted());
         signal?.addEventListener('abort', abort);
@@ -145,7 +155,7 @@ class Search {
   }
 
   #introduce(to: number): Introduction {
-    const { id: from, ...known } = this.#self;
+    const { id: from, level: _level, voters: _voters, isRemoved: _isRemoved, ...known } = this.#self;
     return { ...known, from, to, standing: 'stranger', isFounder: false, term: 0 };
   }
 
@@ -239,11 +249,11 @@ class Search {
     this.#dial(other);
   }
 
-  #join({ from, clusterId }: Introduction): void {
+  #join({ from, clusterId, saysNodes }: Introduction): void {
     const ms = Math.round(performance.now() - this.#startedMs);
     this.#options.log('info', `node ${from} belongs to cluster ${clusterId}: this node joins it, after ${ms} ms`);
     this.#isOver = true;
-    this.#found(clusterId);
+    this.#found({ clusterId, saysNodes });
   }
 
   #maybeFound(): void {

@@ -82,6 +82,8 @@ export class PeerSockets {
   readonly #transport: PeerTransport;
   readonly #listener: PeerListener;
   readonly #links = new Map<NodeId, PeerLink>();
+  /** Links that lead nowhere any more, until they have let go of everything. */
+  readonly #closing = new Set<Promise<void>>();
   readonly #inbound = new Map<NodeId, Inbound>();
   readonly #instances = new Map<NodeId, string>();
   readonly #processes = new ProcessWatch();
@@ -121,38 +123,64 @@ export class PeerSockets {
     return this.#listener.listen(host, port);
   }
 
-  /** Dials these nodes, and goes on until {@link close}. */
+  /** Dials these nodes, each at its address, and no others any more; goes on until {@link close}, or until it is told again. */
   dial(peers: readonly PeerAddress[]): void {
-    const { self, stuckMs, events } = this.#options;
-    for (const address of peers) {
-      const { id } = address;
-      if (id === self.id || this.#links.has(id) || this.#isClosed) continue;
-      const link = new PeerLink({
-        transport: this.#transport,
-        address,
-        self,
-        introduce: () => this.#introduce(id),
-        stuckMs,
-        events: {
-          doubts: (welcome) => events.doubts(welcome),
-          connected: (welcome) => {
-            this.#unanswered.delete(id);
-            this.#noteInstance(id, welcome);
-            this.#answers(address, welcome);
-            events.connected(id, welcome);
-          },
-          disconnected: (reason) => events.disconnected(id, reason),
-          drained: () => events.drained(id),
-          dials: () => this.#deaths.dials(id),
-          failed: (isPortClosed) => {
-            if (this.#deaths.failed(id, isPortClosed)) events.gone(id);
-          },
-          unproven: () => events.unproven?.('dialed'),
-          changed: () => this.#linkChanged(),
-        },
-      });
-      this.#links.set(id, link);
+    const { self } = this.#options;
+    if (this.#isClosed) return;
+    for (const [id, { address }] of this.#links) {
+      const next = peers.find((each) => each.id === id);
+      if (next === undefined) this.#leave(id, 'it is none of the nodes any more');
+      else if (next.host !== address.host || next.peerPort !== address.peerPort) this.#leave(id, 'it has another address');
     }
+    for (const address of peers) if (address.id !== self.id && !this.#links.has(address.id)) this.#link(address);
+  }
+
+  #leave(id: NodeId, reason: string): void {
+    const link = this.#links.get(id);
+    if (link === undefined) return;
+    this.#links.delete(id);
+    const { isConnected } = link;
+    const closing = link.close().finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
+    // It says nothing itself any more.
+    if (isConnected) this.#options.events.disconnected(id, reason);
+    this.#linkChanged();
+  }
+
+  #link(address: PeerAddress): void {
+    const { self, stuckMs, events } = this.#options;
+    const { id } = address;
+    /** Whether it is the link to the node: one that was left for another one has no say any more. */
+    const isIt = (): boolean => this.#links.get(id) === link;
+    const link: PeerLink = new PeerLink({
+      transport: this.#transport,
+      address,
+      self,
+      introduce: () => this.#introduce(id),
+      stuckMs,
+      events: {
+        doubts: (welcome) => events.doubts(welcome),
+        connected: (welcome) => {
+          this.#unanswered.delete(id);
+          this.#noteInstance(id, welcome);
+          this.#answers(address, welcome);
+          events.connected(id, welcome);
+        },
+        disconnected: (reason) => {
+          if (isIt()) events.disconnected(id, reason);
+        },
+        drained: () => {
+          if (isIt()) events.drained(id);
+        },
+        dials: () => this.#deaths.dials(id),
+        failed: (isPortClosed) => {
+          if (this.#deaths.failed(id, isPortClosed)) events.gone(id);
+        },
+        unproven: () => events.unproven?.('dialed'),
+        changed: () => this.#linkChanged(),
+      },
+    });
+    this.#links.set(id, link);
   }
 
   /** From now on nodes prove themselves by `proof`. Connections that were proven by what is in it go on; the others are made anew. */
@@ -234,12 +262,12 @@ export class PeerSockets {
       socket.destroy();
     }
     this.#inbound.clear();
-    await Promise.all([this.#listener.close(), ...Array.from(this.#links.values(), (link) => link.close())]);
+    await Promise.all([this.#listener.close(), ...this.#closing, ...Array.from(this.#links.values(), (link) => link.close())]);
   }
 
   #introduce(to: NodeId): Introduction {
     const { self, now } = this.#options;
-    const { id: from, level: _level, ...known } = self;
+    const { id: from, level: _level, voters: _voters, isRemoved: _isRemoved, ...known } = self;
     return { ...known, from, to, ...now() };
   }
 
@@ -251,8 +279,10 @@ export class PeerSockets {
     const { events, self } = this.#options;
     const wasSilent = this.#isSilent;
     let refusers = 0;
-    for (const { fault } of this.#links.values()) if (fault?.kind === 'refused' && fault.code === 'OTHER_PROCESS') refusers += 1;
-    this.#isSilent = mustBeSilent(refusers, self.nodes.length);
+    const { voters } = self;
+    for (const [id, { fault }] of this.#links)
+      if (voters.includes(id) && fault?.kind === 'refused' && fault.code === 'OTHER_PROCESS') refusers += 1;
+    this.#isSilent = mustBeSilent(refusers, voters.length);
     if (wasSilent && !this.#isSilent) for (const [id, { isConnected }] of this.#links) if (isConnected) events.drained(id);
     events.changed();
   }

@@ -12,13 +12,13 @@ const WHAT: Readonly<Record<Standing, string>> = {
 };
 
 export class QuorumWatch {
-  readonly #others: readonly number[];
+  readonly #others: () => readonly number[];
   /** What each other node that a link leads to said of itself when it was made. */
   readonly #said = new Map<number, Part>();
   #lacksLeader = false;
 
-  /** `others`: all nodes of the cluster but this one. */
-  constructor(others: readonly number[]) {
+  /** `others`: the nodes, without this one, that count now, or would if their directories were what they were. */
+  constructor(others: () => readonly number[]) {
     this.#others = others;
   }
 
@@ -36,8 +36,10 @@ export class QuorumWatch {
   look(node: number, own: Part, leader: number): string | undefined {
     const lackedLeader = this.#lacksLeader;
     this.#lacksLeader = leader === 0;
-    if (leader !== 0 || !lackedLeader || this.#said.size < this.#others.length) return undefined;
-    const all = [[node, own] as const, ...this.#said].sort(([a], [b]) => a - b);
+    const others = this.#others();
+    const said = [...this.#said].filter(([id]) => others.includes(id));
+    if (leader !== 0 || !lackedLeader || said.length < others.length) return undefined;
+    const all = [[node, own] as const, ...said].sort(([a], [b]) => a - b);
     const electors = electorsOf(all.map(([, part]) => part));
     const voters = all.filter(([, part]) => electors.includes(part));
     if (voters.length * 2 > all.length) return undefined;

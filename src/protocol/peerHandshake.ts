@@ -33,6 +33,7 @@ const IS_FOUNDER = 1;
 /** Feature bits. */
 const IS_UNSYNCED = 1;
 const TAKES_UPLOADS = 2;
+const SAYS_NODES = 4;
 const AT = {
   magic: 0,
   version: 4,
@@ -85,6 +86,8 @@ export interface Introduction {
   readonly term: number;
   /** The nodes that the sender takes for the cluster's, itself among them. */
   readonly nodes: NodeSet;
+  /** They are those that its log says, which may be behind: not a list that it was given, and that must be that of all others. */
+  readonly saysNodes: boolean;
   /** Where clients reach the sender, a {@link publicAddress}; empty: where the receiver's own list says. */
   readonly advertise: string;
   /** Levels of the log that the sender's build knows. */
@@ -109,6 +112,7 @@ export const REFUSALS = {
   LEVEL: 12,
   NOT_PROVEN: 13,
   OTHER_GENERATION: 14,
+  REMOVED: 15,
 } as const;
 
 export type RefusalCode = keyof typeof REFUSALS;
@@ -146,7 +150,8 @@ function encodeIntroduction(what: number, introduction: Introduction): Uint8Arra
   view.setUint8(AT.to, introduction.to);
   view.setUint8(AT.standing, STANDINGS.indexOf(introduction.standing));
   view.setUint32(AT.segmentBytes, introduction.segmentBytes, true);
-  view.setUint32(AT.features, (introduction.isSynced ? 0 : IS_UNSYNCED) | (introduction.takesUploads ? TAKES_UPLOADS : 0), true);
+  const features = (introduction.isSynced ? 0 : IS_UNSYNCED) | (introduction.takesUploads ? TAKES_UPLOADS : 0);
+  view.setUint32(AT.features, features | (introduction.saysNodes ? SAYS_NODES : 0), true);
   view.setUint32(AT.term, introduction.term, true);
   view.setUint32(AT.nodes, maskOfNodes(introduction.nodes), true);
   view.setUint16(AT.lowestLevel, introduction.levels.lowest, true);
@@ -290,6 +295,7 @@ function decodeIntroduction(bytes: Uint8Array, view: DataView): Introduction | M
     isFounder: (flags & IS_FOUNDER) !== 0,
     term: view.getUint32(AT.term, true),
     nodes,
+    saysNodes: (view.getUint32(AT.features, true) & SAYS_NODES) !== 0,
     advertise,
     levels,
     generation: toHex(bytes.subarray(AT.generation, AT.rest)),
@@ -328,8 +334,13 @@ export interface Self {
   readonly isSynced: boolean;
   /** Whether clients may put uploads on the sender: it announces them, and takes references to them. */
   readonly takesUploads: boolean;
-  /** The cluster's nodes, this one among them. */
+  /** The cluster's nodes, this one among them: as its log says them, where {@link saysNodes}. */
   readonly nodes: NodeSet;
+  readonly saysNodes: boolean;
+  /** Those of them that count for majorities. */
+  readonly voters: NodeSet;
+  /** Whether the data directory `instance` of node `id` was removed from the cluster, and that is committed. */
+  isRemoved(id: NodeId, instance: string): boolean;
   /** Where clients reach this node; empty: where each node's own list says. */
   readonly advertise: string;
   /** Levels of the log that this build knows. */
@@ -390,6 +401,7 @@ function refusalOfHello(hello: Introduction, self: Self): Refusal | undefined {
   }
   const generation = faultOfGeneration(hello, self);
   if (generation !== undefined) return { code: 'OTHER_GENERATION', sentence: generation };
+  if (self.isRemoved(from, hello.instance)) return { code: 'REMOVED', sentence: removedSentence(hello) };
   const otherNodes = faultOfNodes(hello, self);
   if (otherNodes !== undefined) return { code: 'OTHER_NODES', sentence: otherNodes };
   if (hello.segmentBytes !== self.segmentBytes) {
@@ -453,12 +465,16 @@ function isLeftBehind(node: Lineage, other: Lineage): boolean {
   return Math.floor(node.term / MAX_TERM_STEP) < Math.floor(other.term / MAX_TERM_STEP);
 }
 
-/** Two sets have majorities of their own, which could decide against each other. */
-function faultOfNodes({ from, nodes }: Introduction, self: Self): string | undefined {
-  if (isSameSet(nodes, self.nodes)) return undefined;
+function removedSentence({ from, instance }: Introduction): string {
+  return `the data directory of node ${from} (instance ${instance}) was removed from the cluster, for good: to take part again it needs an empty one, and loglog member add`;
+}
+
+/** Two lists have majorities of their own, which could decide against each other. Where a log says its nodes, that alone decides, and who is behind is fed. */
+function faultOfNodes({ from, nodes, saysNodes }: Introduction, self: Self): string | undefined {
+  if (saysNodes || self.saysNodes || isSameSet(nodes, self.nodes)) return undefined;
   return (
-    `node ${self.id} belongs to the nodes ${formatNodes(self.nodes)}, node ${from} to the nodes ${formatNodes(nodes)}: ` +
-    `a cluster's set of nodes cannot be changed in this version, so start all of them with the same ids in their lists of nodes`
+    `node ${self.id} belongs to the nodes ${formatNodes(self.nodes)}, node ${from} to the nodes ${formatNodes(nodes)}, and the log does not say which nodes it has: ` +
+    'until it does (see loglog upgrade status), start all of them with the same ids in their lists of nodes'
   );
 }
 

@@ -97,6 +97,18 @@ export class Membership {
     return latest === undefined ? this.#ids.length : votersOf(latest.members).length;
   }
 
+  /** Ids of all that count, whichever directory is behind them. */
+  get voters(): readonly NodeId[] {
+    const { latest } = this;
+    return latest === undefined ? this.#ids : votersOf(latest.members).map(({ id }) => id);
+  }
+
+  /** All nodes that a configuration names which may still be in force: the last one that is committed, or a later one. */
+  get known(): Configuration {
+    const byId = new Map(this.#configurations.flatMap(({ members }) => members.map((member) => [member.id, member] as const)));
+    return [...byId.values()];
+  }
+
   /** Ids of the others that count, whichever directory the link leads to. */
   get otherVoters(): readonly NodeId[] {
     const { latest } = this;

@@ -308,10 +308,12 @@ export class Raft {
     this.#leadership.configured(end);
   }
 
-  /** The no-op that a `beginTerm` effect asked for is in the log, which ends at `end` now. */
-  begun(end: number): void {
+  /** The no-op that a `beginTerm` effect asked for is in the log, which ends at `end` now; a new log may say before it which nodes it has, `configurations`. */
+  begun(end: number, configurations: readonly ConfigurationAt[] = []): void {
     assert(this.#leadership !== undefined && !this.#leadership.hasBegun, 'a leader begins its term once');
+    assert(configurations.length === 0 || this.members.isAlone, 'a log begins with the set of a node alone, or with none');
     this.log.extend(this.#state.currentTerm, this.settings.instance, end);
+    if (configurations.length > 0) this.members.appended(configurations);
     this.#leadership.begun(end);
   }
 

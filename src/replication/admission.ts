@@ -27,6 +27,8 @@ export interface AdmissionPorts {
   saveStart(identity: Identity, start: number, before: EntryTerm, isEmpty: boolean): Identity;
   /** Makes durable which generation of the log this node has; returns when it is. */
   saveGeneration(identity: Identity, generation: string): Identity;
+  /** Makes durable that the log says which nodes there are, so that no list counts any more; returns when it is. */
+  saveListless(identity: Identity): Identity;
   /** Makes durable that nothing before the start is left; returns when it is. */
   saveRemoved(identity: Identity): Identity;
   send(to: NodeId, message: PeerMessage): void;
@@ -88,6 +90,11 @@ export class Admission {
         `node.json says that this directory is of generation ${generation} of the log, and what is committed in it is of generation ${id}: files of two directories are mixed; nothing was changed`,
       );
     if (generation === undefined) this.#identity = this.#ports.saveGeneration(this.#identity, id);
+  }
+
+  /** That the log says which nodes there are is committed, and on this node's disk: the list of its directory counts no more, durably when this returns. */
+  saveListless(): void {
+    if (this.#identity.nodes !== null) this.#identity = this.#ports.saveListless(this.#identity);
   }
 
   /** All before `start` was removed. */

@@ -5,7 +5,15 @@ import { stateCapacityBytes } from '../core/capacities.ts';
 import { NO_INSTANCE } from '../core/ids.ts';
 import { MEMBERS_LEVEL } from '../core/levels.ts';
 import { type ChangeRefusal, changedBy, isRefusal, type MemberChange } from '../core/memberChanges.ts';
-import { type Configuration, faultOfConfiguration, hasDirectory, type Member, NO_NODES, type NodesView } from '../core/members.ts';
+import {
+  type Configuration,
+  faultOfConfiguration,
+  hasDirectory,
+  isSameConfiguration,
+  type Member,
+  NO_NODES,
+  type NodesView,
+} from '../core/members.ts';
 import type { Peer } from '../core/peers.ts';
 import { stateBytes } from '../format/controlEntries.ts';
 import { type NodesAt, nodesAt } from '../format/nodeChanges.ts';
@@ -19,6 +27,11 @@ export const REMOVED_SENTENCE =
 const LEVEL_TOO_LOW: ChangeRefusal = {
   code: 'LEVEL_TOO_LOW',
   sentence: `the log does not say which nodes it has before it is of level ${MEMBERS_LEVEL}: when all nodes run a LogLog that knows it, loglog upgrade finalize`,
+};
+
+const NO_ADDRESS: ChangeRefusal = {
+  code: 'UNSUPPORTED',
+  sentence: 'this node has no address for other nodes: start it again with --peers ID=HOST:PORT/PEERPORT, which is its own',
 };
 
 /** Of a node that has not been seen. */
@@ -63,10 +76,23 @@ export class NodesOfLog {
 
   /** Whether what is durable here is committed, and nobody else is there to tell. */
   get isSole(): boolean {
-    const { members, settings } = this.#raft;
-    if (this.#fold.level < MEMBERS_LEVEL) return settings.nodes.length === 1;
-    // Where others may join, this thread goes on to hear what is durable.
-    return this.#peers.length === 0 && members.isAlone && members.latest !== undefined && members.isSettled;
+    const { members, leadership } = this.#raft;
+    if (leadership === undefined || !members.isAlone) return false;
+    // The first set of a log is still to come, or another node.
+    const isLasting = this.#fold.level < MEMBERS_LEVEL || members.latest !== undefined;
+    return isLasting && !leadership.changes.isUnderWay;
+  }
+
+  /** The set that a log begins with, where its nodes are known before its first entry: of a node alone. */
+  get founding(): Configuration {
+    const { members } = this.#raft;
+    return members.isByIds && members.isAlone ? (this.#first() ?? []) : [];
+  }
+
+  /** What a log says that begins with {@link founding}, once its first entry is in the log. */
+  get founded(): readonly NodesAt[] {
+    const { nodes, stateEntryBytes } = this.#fold;
+    return nodes.members.length === 0 ? [] : [{ end: stateEntryBytes, members: nodes.members, removed: [] }];
   }
 
   /** Whether this node leads a log that says which nodes it has, and {@link next} was not asked for a while. */
@@ -89,6 +115,7 @@ export class NodesOfLog {
         code: 'CHANGE_IN_PROGRESS',
         sentence: 'the log does not say which nodes it has yet, because not all have been there at once: try again',
       };
+    if (change.kind === 'add' && this.#peers.length === 0) return NO_ADDRESS;
     const found = this.#withInstance(change, isDryRun);
     const next = 'sentence' in found ? found : changedBy(latest.members, found);
     if (isRefusal(next)) return next;
@@ -121,8 +148,42 @@ export class NodesOfLog {
   /** The set that comes next; undefined: it is what it should be, or cannot be that yet. */
   next(): Configuration | undefined {
     const { latest } = this.#raft.members;
-    const next = latest === undefined ? this.#first() : (this.#withNewDisk(latest.members) ?? this.#withPromoted(latest.members));
+    const next = latest === undefined ? this.#first() : this.#after(latest.members);
     return next !== undefined && this.#hasRoomFor(next) ? next : undefined;
+  }
+
+  #after(members: Configuration): Configuration | undefined {
+    return this.#withNewDisk(members) ?? this.#withPromoted(members) ?? this.#withListed(members) ?? this.#withAddresses(members);
+  }
+
+  /** Whether the log has another part in it than the list that this directory was given before the log said anything: then no list counts any more. */
+  get isListless(): boolean {
+    const { members, settings } = this.#raft;
+    const ids = members.latest?.members.map(({ id }) => id);
+    if (ids === undefined) return false;
+    const isOther = members.removed.length > 0 || ids.some((id) => !settings.nodes.includes(id));
+    return isOther || settings.nodes.every((id) => ids.includes(id));
+  }
+
+  /** The log of a node alone that was given a list: those of it that have come are added. */
+  #withListed(members: Configuration): Configuration | undefined {
+    if (this.isListless) return undefined;
+    const { members: known, settings } = this.#raft;
+    const id = settings.nodes.find((each) => known.instanceOf(each) !== undefined && !members.some((member) => member.id === each));
+    const instance = id === undefined ? undefined : known.instanceOf(id);
+    if (id === undefined || instance === undefined) return undefined;
+    const added = this.#withAddress({ id, instance, role: 'learner', host: '', port: 0, peerPort: 0 });
+    return [...members, added].sort((a, b) => a.id - b.id);
+  }
+
+  /** This node is reached somewhere else than the set says, or knows where one is of which the set does not say it. */
+  #withAddresses(members: Configuration): Configuration | undefined {
+    for (const member of members) {
+      const isUnknown = member.host === '' || member.peerPort === 0;
+      const addressed = member.id === this.#raft.settings.id || isUnknown ? this.#withAddress(member) : member;
+      if (!isSameConfiguration([addressed], [member])) return members.map((each) => (each === member ? addressed : each));
+    }
+    return undefined;
   }
 
   /** The first one: all nodes as they have greeted, where they are reached as this node was told. */
@@ -131,7 +192,7 @@ export class NodesOfLog {
   }
 
   #withAddress(member: Member): Member {
-    const { host = '', port = 0, peerPort = 0 } = this.#peers.find(({ id }) => id === member.id) ?? {};
+    const { host, port, peerPort } = this.#peers.find(({ id }) => id === member.id) ?? member;
     const addressed = { ...member, host, port, peerPort };
     return faultOfConfiguration([{ ...addressed, role: 'voter' }]) === undefined ? addressed : member;
   }

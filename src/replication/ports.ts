@@ -25,6 +25,8 @@ export interface ReplicaPorts {
   nowMs(): number;
   /** Unix milliseconds, for information only: nothing is decided by them. */
   wallMs(): number;
+  /** The writers do not commit any more: `Replica.durableMoved` is called now and whenever the disk has come further, as `Replica.logMoved` when the log has. */
+  followLog(): void;
   /** `Replica.tick` is to be called at `atMs` of {@link nowMs}; the last call counts. */
   wakeAt(atMs: number): void;
   /** Whether a message with entries would be taken for `to` now; if not, `Replica.drained` is called when it would. */
@@ -40,6 +42,8 @@ export interface ReplicaPorts {
   placed(row: number, isPlaced: boolean): void;
   /** What is committed here is of this generation: durable in node.json when this returns. Throws a LogError `DAMAGE` where that says another one. */
   saveGeneration(id: string): void;
+  /** That the log says which nodes there are is committed, and on this node's disk: durable in node.json when this returns. */
+  saveListless(): void;
   /** The log seals a segment, by an entry that ends at log offset `by`, which may not be committed yet. */
   seal(seal: Seal, by: number): void;
   /** The log's tokens change, by an entry that ends at log offset `by`, which may not be committed yet. */

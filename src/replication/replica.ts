@@ -6,6 +6,7 @@ import { unreachable } from '../core/assert.ts';
 import { toHex, viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
 import { doesCount, type EntryTerm, NO_INSTANCE } from '../core/ids.ts';
+import { MEMBERS_LEVEL } from '../core/levels.ts';
 import type { ChangeOutcome, ChangeRefusal, MemberChange } from '../core/memberChanges.ts';
 import type { Peer } from '../core/peers.ts';
 import { type AccessChange, accessPayload, readAccess } from '../format/access.ts';
@@ -102,8 +103,11 @@ export class Replica {
   #generation = NO_INSTANCE;
   #generationEnd = 0;
   #isGenerationKnown = false;
+  #isListless = false;
   #isDead = false;
   #isInTurn = false;
+  /** In this turn: the commit was taken back from the writers. */
+  #hasTakenBack = false;
 
   constructor({ settings, state, memory, tail, sealed, policy, newLevel, peers, trustsClock, hangMs, ports }: ReplicaOptions) {
     this.raft = new Raft(settings, state);
@@ -115,7 +119,7 @@ export class Replica {
     this.#ports = ports;
     this.#founding = { policy, level: newLevel };
     this.#nodes = new NodesOfLog(this.raft, tail.fold, memory, peers);
-    this.#timeGuard = new TimeGuard({ self: settings.id, nodes: settings.nodes, trustsClock, fold: tail.fold, ports });
+    this.#timeGuard = new TimeGuard({ self: settings.id, voters: () => this.raft.members.voters, trustsClock, fold: tail.fold, ports });
     this.#rareLog = new RareLog(ports);
     this.#staged = new Staged(ports);
     this.#report = new DigestReport(ports);
@@ -246,12 +250,22 @@ export class Replica {
 
   /** The disk has caught up further. */
   durableMoved(): void {
-    this.#turn(() => {
-      // The end is read after the durable end: it is never below it.
-      const { durable } = this.#memory;
-      this.#takeOrdered();
-      this.raft.durableMoved(Math.min(durable, this.raft.log.end));
-    });
+    this.#turn(() => this.#takeDurable());
+  }
+
+  #takeDurable(): void {
+    // The end is read after the durable end: it is never below it.
+    const { durable } = this.#memory;
+    this.#takeOrdered();
+    this.raft.durableMoved(Math.min(durable, this.raft.log.end));
+  }
+
+  /** Others are about to have a say in what is committed: the writers do not move the commit any more, and this thread hears of the disk again. */
+  #takeCommitBack(): void {
+    if (this.#memory.word32(STATE.SOLE) === 0) return;
+    this.#memory.takeCommitBack();
+    this.#takeDurable();
+    this.#hasTakenBack = true;
   }
 
   /** A `truncate` was carried out: the log ends at `end`, durably. */
@@ -382,7 +396,11 @@ export class Replica {
 
   /** Asks for a linearizable commit; the port `readIndexDone` has it. */
   readIndex(id: number): void {
-    this.#turn(() => this.raft.readIndex(id));
+    this.#turn(() => {
+      // Where the writers commit, this thread may not have heard how far.
+      if (this.#memory.word32(STATE.SOLE) !== 0) this.#takeDurable();
+      this.raft.readIndex(id);
+    });
   }
 
   /**
@@ -392,6 +410,7 @@ export class Replica {
   changeNodes(change: MemberChange, { id = 0, isDryRun = false } = {}): ChangeRefusal | undefined {
     let refusal: ChangeRefusal | undefined;
     this.#turn(() => {
+      if (!isDryRun) this.#takeCommitBack();
       refusal = this.#nodes.begin(change, isDryRun);
       // Only one that is begun has the place of the one that is under way.
       if (refusal === undefined && !isDryRun) this.#changeId = id;
@@ -419,6 +438,9 @@ export class Replica {
     } finally {
       this.#isInTurn = false;
     }
+    if (!this.#hasTakenBack || this.#isDead) return;
+    this.#hasTakenBack = false;
+    this.#ports.followLog();
   }
 
   #takeTurn(input: () => void): void {
@@ -553,14 +575,15 @@ export class Replica {
       if (endedTerm !== 0) {
         // Before the office is given up for all to see: what was committed in it, so that its appends can be answered.
         memory.setWord(WORD.ENDED_TERM, 0);
-        memory.setWord(WORD.ENDED_COMMIT, this.raft.commit);
+        // Where the writers committed, this thread has not heard how far.
+        memory.setWord(WORD.ENDED_COMMIT, memory.word32(STATE.SOLE) === 0 ? this.raft.commit : Math.max(this.raft.commit, memory.commit));
         memory.setWord(WORD.ENDED_TERM, endedTerm);
         memory.setWord(WORD.OPEN_TERM, 0);
       }
       this.#feeder.clear();
     }
     // Who leads next hears anew how much room the others have.
-    for (const node of this.raft.settings.nodes) memory.peers.set(node, { isFull: false });
+    for (const node of this.raft.members.others) memory.peers.set(node, { isFull: false });
     memory.setWord(WORD.TERM, currentTerm);
     memory.setWord32(STATE.ROLE, ROLES[role]);
     memory.setWord32(STATE.LEADER_ID, leader);
@@ -603,12 +626,15 @@ export class Replica {
     if (this.#noopDue === 0) return;
     const { instance, random } = this.raft.settings;
     const { policy, level } = this.#founding;
-    if (this.raft.log.end === 0 && this.#tail.fold.level === 0) this.#tail.fold.found(newGeneration(1, random), policy, level);
+    const isFirst = this.raft.log.end === 0;
+    if (isFirst && this.#tail.fold.level === 0)
+      this.#tail.fold.found(newGeneration(1, random), policy, level, level < MEMBERS_LEVEL ? [] : this.#nodes.founding);
+    const founded = isFirst ? this.#nodes.founded : [];
     const status = this.#tail.appendOwn(KIND_NOOP, noOpPayload(instance), this.#noopDue, this.#ports.wallMs());
     if (status !== 'ordered') return;
     this.#noopDue = 0;
     this.#hasOrdered = true;
-    this.raft.begun(this.#tail.end);
+    this.raft.begun(this.#tail.end, founded);
     this.#memory.lastEntry = this.raft.log.last;
   }
 
@@ -636,8 +662,10 @@ export class Replica {
   #lookAtNodes(nowMs: number): void {
     if (!this.#nodes.isDue(nowMs)) return;
     const next = this.#nodes.next();
+    if (next === undefined) return;
+    this.#takeCommitBack();
     // Why it cannot be now is of no matter: it is looked at again.
-    if (next !== undefined) this.raft.configure(next);
+    this.raft.configure(next);
   }
 
   /** Puts what a leader sent at the log's end: the bytes of the message in hand from log offset `from` on. */
@@ -666,8 +694,16 @@ export class Replica {
     this.#hasRoleNews = true;
   }
 
+  /** Once it is committed, and on this node's disk, that the log says which nodes there are, the list that this directory was given counts no more. */
+  #noteNodes(): void {
+    if (this.#isListless || this.raft.members.committedEnd > this.raft.durable || !this.#nodes.isListless) return;
+    this.#isListless = true;
+    this.#ports.saveListless();
+  }
+
   /** Tells the other threads, once a turn. */
   #publish(): void {
+    this.#noteNodes();
     if (this.#hasCommitted || this.#hasRoleNews) this.#noteGeneration();
     this.#feeder.publish();
     const nodes = this.#nodes.news();

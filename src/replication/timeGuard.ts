@@ -12,7 +12,8 @@ import type { ReplicaPorts } from './ports.ts';
 
 export interface TimeGuardOptions {
   readonly self: NodeId;
-  readonly nodes: readonly NodeId[];
+  /** Those that count for majorities now. */
+  voters(): readonly NodeId[];
   /** A node alone goes by its clock, whatever that does. */
   readonly trustsClock: boolean;
   readonly fold: Pick<LogFold, 'allowTimes'>;
@@ -31,12 +32,15 @@ interface Range {
   readonly highMs: number;
 }
 
+/** How many other clocks must be near. */
+const neededOf = (voters: readonly NodeId[]): number => Math.floor(voters.length / 2);
+
+const isAlone = (voters: readonly NodeId[], self: NodeId): boolean => voters.length === 1 && voters[0] === self;
+
 const seconds = (ms: number): string => `${Math.round(Math.abs(ms) / 1000)} s`;
 
 export class TimeGuard {
   readonly #options: TimeGuardOptions;
-  /** How many other clocks must be near. */
-  readonly #needed: number;
   readonly #clocks = new Map<NodeId, Clock>();
   /** At the start. */
   readonly #ownMs: number;
@@ -44,9 +48,8 @@ export class TimeGuard {
   #isHeld = false;
 
   constructor(options: TimeGuardOptions) {
-    const { nodes, ports, fold } = options;
+    const { ports, fold } = options;
     this.#options = options;
-    this.#needed = Math.floor(nodes.length / 2);
     this.#ownMs = ports.wallMs() - ports.nowMs();
     fold.allowTimes(undefined);
   }
@@ -83,27 +86,29 @@ export class TimeGuard {
 
   /** Where enough clocks are near, for each set of neighbours that would do. */
   #ranges(nowMs: number): Range[] {
-    const { trustsClock, nodes } = this.#options;
-    if (nodes.length === 1) {
+    const { trustsClock, self } = this.#options;
+    const voters = this.#options.voters();
+    if (isAlone(voters, self)) {
       const aroundMs = trustsClock ? Number.POSITIVE_INFINITY : CLOCK_GUARD_MS;
       return [{ lowMs: Math.max(-nowMs, this.#ownMs - aroundMs), highMs: this.#ownMs + aroundMs }];
     }
-    const known = [...this.#clocks.values()].filter(({ heardMs }) => nowMs - heardMs <= CLOCK_HEARD_MS);
-    const sorted = known.map(({ differenceMs }) => differenceMs).sort((a, b) => a - b);
+    const known = [...this.#clocks].filter(([node, { heardMs }]) => voters.includes(node) && nowMs - heardMs <= CLOCK_HEARD_MS);
+    const sorted = known.map(([, { differenceMs }]) => differenceMs).sort((a, b) => a - b);
     return sorted
-      .slice(this.#needed - 1)
+      .slice(Math.max(0, neededOf(voters) - 1))
       .map((lastMs, i) => ({ lowMs: lastMs - CLOCK_GUARD_MS, highMs: (sorted[i] ?? 0) + CLOCK_GUARD_MS }));
   }
 
   /** Says it once when the log's time stands still, and when it goes on. */
   #tell(isHeld: boolean, nowMs: number, ownMs: number): void {
-    const { ports, nodes } = this.#options;
+    const { ports, self } = this.#options;
+    const voters = this.#options.voters();
     if (isHeld === this.#isHeld) return;
     // Who has not heard enough yet has nothing to say.
-    if (isHeld && this.#clocks.size < this.#needed) return;
+    if (isHeld && this.#clocks.size < neededOf(voters)) return;
     this.#isHeld = isHeld;
     if (!isHeld) ports.log('info', "clocks agree again: the log's time goes on");
-    else ports.log('warn', nodes.length === 1 ? this.#jumped(ownMs) : this.#apart(nowMs, ownMs));
+    else ports.log('warn', isAlone(voters, self) ? this.#jumped(ownMs) : this.#apart(nowMs, ownMs));
   }
 
   #jumped(ownMs: number): string {

@@ -83,8 +83,10 @@ export interface RaftSetup extends WorkerSetup {
   readonly host: string;
   /** Where clients reach this node; empty: where each node's own list says. */
   readonly advertise: string;
-  /** All nodes of the cluster, this one among them; empty for a single node. */
+  /** Where nodes are reached, as this one was told, itself among them: it overrides what the log says. Empty: this node is to be alone. */
   readonly peers: readonly Peer[];
+  /** Ids of the nodes that count while the log does not say which it has. */
+  readonly nodes: readonly number[];
   /** What nodes prove themselves by; undefined: nothing is asked for. */
   readonly proof: PeerProof | undefined;
   readonly electionTimeoutMs: number;

@@ -7,10 +7,12 @@ import { assert, unreachable } from '../core/assert.ts';
 import { type LogError, toPlainError } from '../core/errors.ts';
 import { NO_INSTANCE } from '../core/ids.ts';
 import { CAUSES_LOOK_MS } from '../core/limits.ts';
+import { hasDirectory } from '../core/members.ts';
 import { SIGNAL, STATE } from '../memory/map.ts';
 import { Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import { CauseWatch, type LinkView, type OwnView } from '../peers/causeWatch.ts';
+import type { PeerAddress } from '../peers/peerDial.ts';
 import type { PeerProof } from '../peers/peerProof.ts';
 import type { PeerEvents, PeerSocketsOptions } from '../peers/peerSockets.ts';
 import { QuorumWatch } from '../peers/quorumWatch.ts';
@@ -31,8 +33,10 @@ const QUORUM_LOOK_ELECTIONS = 10;
 
 /** What the host needs from its connections: {@link PeerSockets} has it. */
 export interface RaftLinks {
-  /** Listens for the others, then begins to dial them. */
+  /** Listens for the others, then begins to dial those that {@link reach} was told. */
   open(): Promise<void>;
+  /** These are the nodes to have links to from now on, and where each is reached. No event comes before this returns. */
+  reach(nodes: readonly PeerAddress[]): void;
   /** Whether a message with a body would be taken for `to` now; if not, `drained` or `connected` comes when it would. */
   canSend(to: NodeId): boolean;
   /** False: the message is dropped, and `released` will not be called. */
@@ -56,9 +60,9 @@ export interface RaftTimer {
 
 export interface RaftHostPorts
   extends Pick<ReplicaPorts, 'nowMs' | 'wallMs' | 'saveVote' | 'readCold'>,
-    Pick<AdmissionPorts, 'saveKnown' | 'saveStanding' | 'saveStart' | 'saveRemoved' | 'saveGeneration'> {
+    Pick<AdmissionPorts, 'saveKnown' | 'saveStanding' | 'saveStart' | 'saveRemoved' | 'saveGeneration' | 'saveListless'> {
   /** Calls `act` after `delayMs`, at least 1. `what` names it, for whoever traces. */
-  after(delayMs: number, what: 'tick' | 'admission' | 'quorum' | 'causes', act: () => void): RaftTimer;
+  after(delayMs: number, what: 'tick' | 'admission' | 'quorum' | 'causes' | 'links', act: () => void): RaftTimer;
   /** As `follow` in src/memory/follow.ts. */
   follow(signal: number, isOver: () => boolean, moved: () => void): void;
   /** Makes the connections with the other nodes; not called for a node alone. */
@@ -97,7 +101,10 @@ export class RaftHost {
   #admissionTimer: RaftTimer | undefined;
   #quorumTimer: RaftTimer | undefined;
   #causesTimer: RaftTimer | undefined;
+  #reachTimer: RaftTimer | undefined;
   #isStopped = false;
+  /** Which of its followings of the log's ends goes on: the last one. */
+  #following = 0;
   /** At the last look, no leader was known. */
   #lackedLeader = false;
 
@@ -133,13 +140,14 @@ export class RaftHost {
       ports: this.#replicaPorts(),
     });
     this.admission = this.#makeAdmission();
-    this.#quorum = new QuorumWatch(settings.nodes.filter((id) => id !== setup.node));
+    this.#quorum = new QuorumWatch(() => this.replica.raft.members.otherVoters);
     this.#causes = this.#makeCauses();
     if (setup.peers.length > 0) this.#links = ports.makeLinks({ self: this.#self(), now: () => this.#now(), events: this.#events() });
   }
 
   /** Meets the others, and begins. Rejects when it cannot listen for them. */
   async start(): Promise<void> {
+    this.#reach();
     await this.#links?.open();
     if (this.#isStopped) return;
     if (this.#links !== undefined) {
@@ -148,8 +156,48 @@ export class RaftHost {
     }
     this.#ports.tell({ kind: 'started' });
     this.replica.start();
+    this.#follow();
+  }
+
+  /**
+   * Which nodes to have links to: those that the log says, or may still say again, where this node was told, or else where the log says. While this node is in no set,
+   * those that it was told, so that they hear of it.
+   */
+  get #reached(): readonly PeerAddress[] {
+    const { peers, node } = this.#setup;
+    const { members } = this.replica.raft;
+    const { latest, known } = members;
+    const isIn = latest?.members.some(({ id }) => id === node) === true;
+    const reached = new Map<NodeId, PeerAddress>();
+    if (!isIn) for (const peer of peers) reached.set(peer.id, peer);
+    for (const { id, host, peerPort } of known) {
+      const told = peers.find((peer) => peer.id === id);
+      if (told !== undefined) reached.set(id, told);
+      else if (host !== '' && peerPort > 0) reached.set(id, { id, host, peerPort });
+      else this.#main.log('warn', `nothing says where node ${id} is reached: name its address in the list of nodes that this one is started with`);
+    }
+    return [...reached.values()];
+  }
+
+  #reach(): void {
+    this.#links?.reach(this.#reached);
+  }
+
+  /** The set of nodes has changed: links follow, after this turn. */
+  #planReach(): void {
+    if (this.#isStopped || this.#links === undefined) return;
+    this.#reachTimer ??= this.#ports.after(1, 'links', () => {
+      this.#reachTimer = undefined;
+      this.#reach();
+    });
+  }
+
+  /** Hears of the log's ends from now on. */
+  #follow(): void {
+    this.#following += 1;
+    const following = this.#following;
     // No longer when the writers commit without this thread.
-    const isOver = (): boolean => this.#isStopped || this.#memory.word32(STATE.SOLE) !== 0;
+    const isOver = (): boolean => this.#isStopped || this.#memory.word32(STATE.SOLE) !== 0 || following !== this.#following;
     this.#ports.follow(SIGNAL.DURABLE, isOver, () => this.replica.durableMoved());
     // Alone, what was ordered is of no use to anybody before it is durable.
     if (this.#links !== undefined) this.#ports.follow(SIGNAL.ORDERED, isOver, () => this.replica.logMoved());
@@ -226,7 +274,7 @@ export class RaftHost {
 
   async #stop(): Promise<void> {
     this.#isStopped = true;
-    for (const timer of [this.#tick, this.#admissionTimer, this.#quorumTimer, this.#causesTimer]) timer?.cancel();
+    for (const timer of [this.#tick, this.#admissionTimer, this.#quorumTimer, this.#causesTimer, this.#reachTimer]) timer?.cancel();
     this.replica.stop();
     await this.#links?.close();
     await this.#ports.closeReaders();
@@ -239,6 +287,7 @@ export class RaftHost {
     return {
       nowMs: () => ports.nowMs(),
       wallMs: () => ports.wallMs(),
+      followLog: () => this.#follow(),
       wakeAt: (atMs) => this.#wakeAt(atMs),
       canSend: (to) => this.#links?.canSend(to) ?? false,
       send: (to, message, body, released) => {
@@ -255,6 +304,7 @@ export class RaftHost {
       cut: (node, reason) => this.#links?.cut(node, reason),
       saveVote: (vote) => ports.saveVote(vote),
       saveGeneration: (id) => this.admission.saveGeneration(id),
+      saveListless: () => this.admission.saveListless(),
       saveStanding: (standing) => this.admission.saveStanding(standing),
       truncate: (offset) => ports.tell({ kind: 'truncate', offset }),
       beginAt: (start, before) => {
@@ -269,7 +319,10 @@ export class RaftHost {
       damaged: (offset, error) => ports.tell({ kind: 'damaged', offset, error: toPlainError(error) }),
       readIndexDone: (id, index) => ports.tell({ kind: 'readIndexDone', id, index }),
       transferDone: (ok) => ports.tell({ kind: 'transferDone', ok }),
-      nodes: (view) => ports.tell({ kind: 'nodes', view }),
+      nodes: (view) => {
+        ports.tell({ kind: 'nodes', view });
+        this.#planReach();
+      },
       nodesChanged: (id, outcome) => ports.tell({ kind: 'nodesChanged', id, outcome }),
       fatal: (error: LogError) => ports.tell({ kind: 'failed', error: toPlainError(error) }),
       log: (level, text) => this.#main.log(level, text),
@@ -288,11 +341,11 @@ export class RaftHost {
   }
 
   #self(): Self {
-    const { node: id, process, peers, advertise, fsync: isSynced, takesUploads, identity, levels } = this.#setup;
+    const { node: id, process, advertise, fsync: isSynced, takesUploads, identity, levels } = this.#setup;
     const { clusterId, instance } = identity;
     const { segmentBytes } = this.#memory.map.shape;
-    const nodes = peers.map((peer) => peer.id);
     const { replica, admission } = this;
+    const { members } = replica.raft;
     return {
       clusterId,
       id,
@@ -301,7 +354,16 @@ export class RaftHost {
       segmentBytes,
       isSynced,
       takesUploads,
-      nodes,
+      get nodes() {
+        return [...members.others, id].sort((a, b) => a - b);
+      },
+      get saysNodes() {
+        return members.latest !== undefined;
+      },
+      get voters() {
+        return members.voters;
+      },
+      isRemoved: (node, removed) => hasDirectory(members.removed, { id: node, instance: removed }),
       advertise,
       levels,
       get level() {
@@ -397,6 +459,7 @@ export class RaftHost {
       saveStart: (before, start, entry, isEmpty) => ports.saveStart(before, start, entry, isEmpty),
       saveRemoved: (before) => ports.saveRemoved(before),
       saveGeneration: (before, generation) => ports.saveGeneration(before, generation),
+      saveListless: (before) => ports.saveListless(before),
       send: (to, message) => void this.#links?.send(to, message),
       advertised: (node, url) => ports.tell({ kind: 'advertised', node, url }),
       log: (level, text) => this.#main.log(level, text),

@@ -18,9 +18,10 @@ import {
 import { follow } from '../memory/follow.ts';
 import { spinOf } from '../memory/processors.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
+import type { PeerAddress } from '../peers/peerDial.ts';
 import { PeerSockets } from '../peers/peerSockets.ts';
 import type { RaftSettings } from '../raft/core.ts';
-import { saveGeneration, saveKnown, saveRemoved, saveStanding, saveStart, writeVote } from '../storage/dataDirectory.ts';
+import { saveGeneration, saveKnown, saveNodes, saveRemoved, saveStanding, saveStart, writeVote } from '../storage/dataDirectory.ts';
 import { diskOf } from '../storage/unsyncedDisk.ts';
 import type { FromRaft, RaftSetup, ToRaft } from './messages.ts';
 import { ColdPool } from './pools.ts';
@@ -34,11 +35,11 @@ const MIN_STUCK_MS = 1_000;
 /** Bytes that do not move hold memory that appends may need. */
 const MAX_STUCK_MS = 2_000;
 
-function settingsOf({ node, peers, electionTimeoutMs, identity, shared }: RaftSetup): RaftSettings {
+function settingsOf({ node, nodes, electionTimeoutMs, identity, shared }: RaftSetup): RaftSettings {
   return {
     id: node,
     instance: identity.instance,
-    nodes: peers.length === 0 ? [node] : peers.map(({ id }) => id),
+    nodes,
     electionTimeoutMs,
     heartbeatMs: electionTimeoutMs / 10,
     diskTimeoutMs: Math.max(MIN_DISK_TIMEOUT_MS, DISK_TIMEOUT_ELECTIONS * electionTimeoutMs),
@@ -57,10 +58,17 @@ function makeLinks({ node, peers, host, electionTimeoutMs, proof }: RaftSetup, o
   });
   const own = peers.find(({ id }) => id === node);
   assert(own !== undefined, 'a node is one of its cluster');
+  let isOpen = false;
+  let reached: readonly PeerAddress[] = [];
   return {
     open: async () => {
       await sockets.listen(host, own.peerPort);
-      sockets.dial(peers);
+      isOpen = true;
+      sockets.dial(reached);
+    },
+    reach: (nodes) => {
+      reached = nodes;
+      if (isOpen) sockets.dial(nodes);
     },
     canSend: (to) => sockets.canSend(to),
     send: (to, message, body, released) => sockets.send(to, message, body, released),
@@ -96,6 +104,7 @@ function portsOf(setup: RaftSetup, memory: TailMemory, tell: (message: FromRaft)
     saveStart: (before, start, entry, isEmpty) => saveStart(disk, directory, before, start, entry, isEmpty),
     saveRemoved: (before) => saveRemoved(disk, directory, before),
     saveGeneration: (before, generation) => saveGeneration(disk, directory, before, generation),
+    saveListless: (before) => saveNodes(disk, directory, before, null),
     readCold: (range, buffer, done) => {
       assert(feeders !== undefined, 'only a cluster feeds other nodes');
       feeders.readCold({ range, buffer: COLD_READERS + buffer }).then(done, (error: LogError) => done(error));

@@ -8,7 +8,7 @@ const VOTER = { standing: 'voter', isFounder: false } as const;
 
 /** What node 2 says in the second look in which it knows no leader; the others said this of themselves. */
 function saidOf(one: Standing, three: Standing | undefined, isFounder = false): string | undefined {
-  const watch = new QuorumWatch([1, 3]);
+  const watch = new QuorumWatch(() => [1, 3]);
   watch.connected(1, { standing: one, isFounder });
   if (three !== undefined) watch.connected(3, { standing: three, isFounder: false });
   expect(watch.look(2, VOTER, 0)).toBeUndefined();
@@ -33,7 +33,7 @@ describe('too few nodes that may vote', () => {
   });
 
   test('are said as long as there is no leader, and from the second look on', () => {
-    const watch = new QuorumWatch([1, 3]);
+    const watch = new QuorumWatch(() => [1, 3]);
     const stranger = { standing: 'stranger', isFounder: false } as const;
     for (const node of [1, 3]) watch.connected(node, stranger);
     const looks = (leader: number): boolean[] => [0, 0, 0].map(() => watch.look(2, VOTER, leader) !== undefined);

@@ -23,7 +23,7 @@ const wallMs = (): number => rightMs() + wrongMs;
 function guardOf(nodeCount: number, trustsClock = false): TimeGuard {
   const nodes = Array.from({ length: nodeCount }, (_, i) => i + 1);
   const ports = { nowMs: () => nowMs, wallMs, log: (level: string, text: string) => void said.push(`${level} ${text}`) };
-  return new TimeGuard({ self: 1, nodes, trustsClock, fold: { allowTimes: (range) => (allowed = range) }, ports });
+  return new TimeGuard({ self: 1, voters: () => nodes, trustsClock, fold: { allowTimes: (range) => (allowed = range) }, ports });
 }
 
 function look(guard: TimeGuard): boolean {

@@ -18,20 +18,25 @@ export class SimLinks implements Endpoint, RaftLinks {
   readonly #process: Process;
   readonly #options: RaftLinksOptions;
   readonly #deaths = new DeathWatch();
+  /** All nodes there are in its world, as it was started: which of them real links lead to is not simulated. */
+  readonly #list: readonly NodeId[];
   #isClosed = false;
 
   constructor(process: Process, options: RaftLinksOptions) {
     this.id = options.self.id;
     this.#process = process;
     this.#options = options;
+    this.#list = [...process.node.list];
   }
 
   // What the raft thread does with them.
 
   open(): Promise<void> {
-    this.#process.world.network.join(this, this.#options.self.nodes);
+    this.#process.world.network.join(this, this.#list);
     return Promise.resolve();
   }
+
+  reach(): void {}
 
   canSend(to: NodeId): boolean {
     return this.#process.world.network.canSend(this, to);
@@ -70,7 +75,7 @@ export class SimLinks implements Endpoint, RaftLinks {
 
   /** They break. */
   end(): void {
-    this.#process.world.network.leave(this, this.#options.self.nodes);
+    this.#process.world.network.leave(this, this.#list);
     this.#isClosed = true;
   }
 
@@ -94,6 +99,7 @@ export class SimLinks implements Endpoint, RaftLinks {
       isSynced,
       takesUploads,
       nodes,
+      saysNodes,
       advertise,
       levels,
       generation,
@@ -112,6 +118,7 @@ export class SimLinks implements Endpoint, RaftLinks {
       isFounder,
       term,
       nodes,
+      saysNodes,
       advertise,
       levels,
       generation,

@@ -102,12 +102,12 @@ export class NodeChanges {
   #bringBack(members: Configuration, node: SimNode, isReader: boolean): MemberChange | undefined {
     const { checker } = this.#world;
     const instance = checker.instanceOf(node.id);
-    if (instance === '' || node.process === undefined) return undefined;
-    if (checker.mayBeIn(node.id, members)) return undefined;
+    if (instance === '' || checker.mayBeIn(node.id, members)) return undefined;
     if (checker.hasBeenIn(node.id)) {
       node.wipe();
       return undefined;
     }
+    if (node.process === undefined) return undefined;
     return { kind: 'add', id: node.id, instance, isReader, host: `node${node.id}`, port: 1, peerPort: 2 };
   }
 }

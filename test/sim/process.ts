@@ -6,6 +6,9 @@ import { SIGNAL, STATE } from '../../src/memory/map.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import { Engine } from '../../src/node/engine.ts';
 import type { EngineConfig } from '../../src/node/engineOptions.ts';
+import { flagOf } from '../../src/core/options.ts';
+import { nodesByIds } from '../../src/node/membership.ts';
+import { takeNodes } from '../../src/node/startup.ts';
 import { Failure } from '../../src/node/failure.ts';
 import { RaftLink } from '../../src/node/raftLink.ts';
 import { raftSetup } from '../../src/node/raftSetup.ts';
@@ -90,7 +93,10 @@ export class Process {
     this.diskThread = makeThread();
     const context = { disk, directory: DIRECTORY, identity, memory, nowMs: () => node.wallMs() };
     this.#vote = readVote(disk, DIRECTORY);
-    this.recovered = recover(context);
+    const found = recover(context);
+    const peers = node.list.map((id) => ({ id, host: `node${id}`, port: 1, peerPort: 2 }));
+    const given = { node: node.id, peers, callOf: flagOf };
+    this.recovered = { ...found, identity: takeNodes(disk, DIRECTORY, found, given, { info: () => undefined }) };
     this.watches = new Watches(memory, () => this.hopMs());
     this.tasks = this.#makeTasks(context);
     for (const [signal, label] of [
@@ -99,10 +105,10 @@ export class Process {
     ] as const) {
       this.watches.add(signal, this.diskThread, label, () => this.tasks.wake());
     }
-    const settings = world.settings(node, identity.instance, memory.map.shape.segmentBytes);
+    const settings = world.settings(node, identity.instance, memory.map.shape.segmentBytes, nodesByIds(this.recovered.identity));
     const config = configOf(
       this.id,
-      settings.nodes,
+      node.list,
       memory.map,
       settings.electionTimeoutMs,
       world.uploads.stagingOf(this.id),

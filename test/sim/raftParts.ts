@@ -6,6 +6,7 @@ import {
   type Identity,
   saveGeneration,
   saveKnown,
+  saveNodes,
   saveRemoved,
   saveStanding,
   saveStart,
@@ -93,6 +94,7 @@ export function raftPorts(process: Process, events: RaftPartEvents): RaftHostPor
       checkGeneration(process, before.standing, generation);
       return saved(before, saveGeneration(disk, DIRECTORY, before, generation));
     },
+    saveListless: (before) => saved(before, saveNodes(disk, DIRECTORY, before, null)),
     readCold: (range, buffer, done) => {
       diskThread.post(node.diskMs(), 'read', () => {
         let result: number | LogError;

@@ -2,6 +2,7 @@
 // is decided by the real rule.
 
 import { NO_CLUSTER, NO_INSTANCE } from '../../src/core/ids.ts';
+import type { FoundCluster } from '../../src/peers/discovery.ts';
 import { FoundingRule } from '../../src/peers/foundingRule.ts';
 import { faultOfWelcome, type Introduction, judgeHello, type Self } from '../../src/protocol/peerHandshake.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
@@ -28,11 +29,11 @@ export class Search {
   readonly #node: SimNode;
   readonly #rule: FoundingRule;
   readonly #self: Self;
-  readonly #found: (clusterId: string | undefined) => void;
+  readonly #found: (cluster: FoundCluster | undefined) => void;
   #isOver = false;
 
   /** `found` is called once: with the cluster to join, or undefined to begin one. */
-  constructor(world: World, node: SimNode, found: (clusterId: string | undefined) => void) {
+  constructor(world: World, node: SimNode, found: (cluster: FoundCluster | undefined) => void) {
     this.#world = world;
     this.#node = node;
     this.#found = found;
@@ -47,6 +48,9 @@ export class Search {
       isSynced: true,
       takesUploads: true,
       nodes: node.list,
+      saysNodes: false,
+      voters: node.list,
+      isRemoved: () => false,
       advertise: '',
       levels: world.levels,
       level: 0,
@@ -91,6 +95,7 @@ export class Search {
       isFounder: false,
       term: 0,
       nodes,
+      saysNodes: false,
       advertise: '',
       levels,
       generation: NO_INSTANCE,
@@ -121,7 +126,7 @@ export class Search {
     this.#rule.isUnknown(to);
     const isTaken = welcome !== undefined && faultOfWelcome(welcome, this.#self, to) === undefined;
     if (isTaken && welcome.clusterId !== NO_CLUSTER) {
-      this.#end(welcome.clusterId);
+      this.#end(welcome);
       return;
     }
     if (isTaken) this.#rule.hasNothing(to, askedAtMs);
@@ -132,9 +137,9 @@ export class Search {
     if (this.#rule.mayBegin(this.#node.localMs())) this.#end(undefined);
   }
 
-  #end(clusterId: string | undefined): void {
+  #end(cluster: FoundCluster | undefined): void {
     if (this.#isOver) return;
     this.end();
-    this.#found(clusterId);
+    this.#found(cluster);
   }
 }

@@ -3,8 +3,9 @@
 import { LogError } from '../../src/core/errors.ts';
 import { flagOf } from '../../src/core/options.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
-import { checkMembership, fittingSegmentBytes } from '../../src/node/membership.ts';
+import { checkLogMembership, checkMembership, fittingSegmentBytes } from '../../src/node/membership.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
+import type { FoundCluster } from '../../src/peers/discovery.ts';
 import { type Identity, readIdentity, saveNodes } from '../../src/storage/dataDirectory.ts';
 import type { DiskImage } from '../crash/memoryDisk.ts';
 import { covers } from './coverage.ts';
@@ -19,6 +20,9 @@ import { promise, Violation } from './violation.ts';
 import type { World } from './world.ts';
 
 const FOR_EVER_MS = 1e9;
+
+/** What a log says of its nodes that has no level for that. */
+const SAYS_NOTHING = { configurations: [], removed: [], isUnknown: false };
 
 export class SimNode {
   readonly world: World;
@@ -118,16 +122,17 @@ export class SimNode {
   }
 
   #look(): void {
-    this.search = new Search(this.world, this, (clusterId) => {
+    this.search = new Search(this.world, this, (cluster) => {
       this.search = undefined;
-      this.#carefully(() => this.#make(clusterId));
+      this.#carefully(() => this.#make(cluster));
     });
     this.search.start();
   }
 
-  #make(clusterId: string | undefined): void {
-    const identity = newIdentity(this.disk, this.id, clusterId, this.#given, this.world.random);
-    if (clusterId === undefined) this.world.oldCopies.begun(this);
+  #make(cluster: FoundCluster | undefined): void {
+    const list = cluster?.saysNodes === true ? null : this.#given;
+    const identity = newIdentity(this.disk, this.id, cluster?.clusterId, list, this.world.random);
+    if (cluster === undefined) this.world.oldCopies.begun(this);
     this.#run(identity, this.segmentBytes);
   }
 
@@ -142,7 +147,11 @@ export class SimNode {
     const { slots } = world.profile;
     let fitting = segmentBytes;
     const isMember = this.#passes(
-      () => checkMembership(DIRECTORY, identity, { node: this.id, peers, callOf: flagOf }),
+      () => {
+        const given = { node: this.id, peers, callOf: flagOf };
+        checkMembership(DIRECTORY, identity, given);
+        if (!world.hasSets) checkLogMembership(DIRECTORY, { identity, nodes: SAYS_NOTHING }, given);
+      },
       () => world.operator.correct(this),
     );
     if (!isMember) return;
@@ -152,7 +161,8 @@ export class SimNode {
       },
       () => world.segmentSizes.refused(this),
     );
-    if (fits) this.#run(saveNodes(disk, DIRECTORY, identity, this.#given), fitting);
+    // Where the log may say which nodes it has, that is recovered first.
+    if (fits) this.#run(world.hasSets ? identity : saveNodes(disk, DIRECTORY, identity, this.#given), fitting);
     else promise(segmentBytes < LARGE_SEGMENT_BYTES, 'soundness', () => `node ${this.id} has a segment that is larger than any`);
   }
 
@@ -170,9 +180,13 @@ export class SimNode {
   }
 
   #run(identity: Identity, segmentBytes: number): void {
-    const process = new Process(this.world, this, identity, this.#memoryOf(segmentBytes));
-    this.process = process;
-    process.start();
+    this.#passes(
+      () => {
+        this.process = new Process(this.world, this, identity, this.#memoryOf(segmentBytes));
+      },
+      () => this.world.operator.correct(this),
+    );
+    this.process?.start();
   }
 
   #carefully(act: () => void): void {

@@ -97,7 +97,7 @@ export class World {
     const { nodeCount, clientCount, network, slots, syncMs, growsLater } = this.profile;
     this.isGrown = !growsLater;
     this.hasSets = drawsSets(seed, growsLater);
-    this.levels = { ...LEVELS, highest: this.hasSets ? MEMBERS_LEVEL : LEVELS.highest };
+    this.levels = { ...LEVELS, highest: this.hasSets ? LEVELS.highest : MEMBERS_LEVEL - 1 };
     this.network = new Network(this.scheduler, this.random, network);
     const makeNode = (id: NodeId): SimNode => new SimNode(this, id, (segmentBytes) => memoryFor(id - 1, { segmentBytes, slots }));
     this.nodes = Array.from({ length: nodeCount }, (_, i) => makeNode(i + 1));
@@ -159,12 +159,12 @@ export class World {
     this.operator.grow();
   }
 
-  settings(node: SimNode, instance: string, segmentBytes: number): RaftSettings {
+  settings(node: SimNode, instance: string, segmentBytes: number, nodes: readonly NodeId[]): RaftSettings {
     const { electionTimeoutMs, electionSpread, maxAppendBytes } = this.profile;
     return {
       id: node.id,
       instance,
-      nodes: node.list,
+      nodes,
       electionTimeoutMs,
       heartbeatMs: electionTimeoutMs / 10,
       diskTimeoutMs: 5 * electionTimeoutMs,
