@@ -140,6 +140,11 @@ export function faultOfFirst(ids: readonly number[], first: Configuration): stri
   return undefined;
 }
 
+/** The directories that are gone by the last of `sets`, each of which follows the one before it, and all of which are committed; `removed` were before the first. */
+export function removedBy(removed: readonly Directory[], sets: readonly Configuration[], most: number): readonly Directory[] {
+  return sets.slice(1).reduce((gone, next, i) => removedAfter(gone, sets[i] ?? [], next, most), removed);
+}
+
 /** The directories that are gone, with those that are in `before` and not in `next`; the oldest are forgotten beyond `most`. */
 export function removedAfter(
   removed: readonly Directory[],

@@ -6,9 +6,12 @@ import { assert } from '../core/assert.ts';
 import { toHex } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
 import { electorsOf } from '../core/ids.ts';
+import { hasDirectory, votersOf } from '../core/members.ts';
 import type { Promotion } from '../format/identity.ts';
 import { type Identity, readIdentity } from '../storage/dataDirectory.ts';
 import type { Disk } from '../storage/disk.ts';
+import { examineDirectory } from '../storage/offline.ts';
+import { nodesInLog, votersOffline } from '../storage/offlineNodes.ts';
 import { type SuccessionReport, succeed } from './successor.ts';
 import { lineOf, longestOf, type Survivor, survivorIn } from './survivors.ts';
 
@@ -47,8 +50,10 @@ export function planRecovery(
   lines: readonly Survivor[],
   onProgress?: (doneBytes: number, totalBytes: number) => void,
 ): RecoveryPlan {
-  const { nodeId, nodes, recovery } = identityIn(disk, directory);
-  const set = nodes ?? [nodeId];
+  const identity = identityIn(disk, directory);
+  const { nodeId, recovery } = identity;
+  const { segments } = examineDirectory(disk, directory, { everyEntry: false });
+  const set = votersOffline(disk, identity, segments);
   if (recovery !== undefined) return { chosen: undefined, nodeId, nodes: set, lost: [], term: recovery.term, commit: recovery.end };
   const own = survivorIn(disk, directory, onProgress);
   const ownLine = lineOf(own);
@@ -65,7 +70,10 @@ export function planRecovery(
       `the directory of node ${id} has more than ${directory}: ${more}; nothing was changed: run this command there`,
     );
   }
-  const electors = new Set(electorsOf(lines).map(({ nodeId: id }) => id));
+  const voters = votersOf(nodesInLog(disk, segments));
+  // Where the log says it, with the directory that it names.
+  const counting = lines.filter(({ nodeId: id, instance }) => voters.length === 0 || hasDirectory(voters, { id, instance }));
+  const electors = new Set(electorsOf(counting).map(({ nodeId: id }) => id));
   if (electors.size > set.length / 2) {
     const sentence = `the lines are of ${electors.size} of the ${set.length} nodes, which are a majority`;
     const wayOut = 'start them with loglog serve, and nothing is lost, if each is the disk that its node ran on last';

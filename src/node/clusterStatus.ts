@@ -229,6 +229,11 @@ export class ClusterStatus {
     return Math.max(0, holding.length - majorityOf(voters.length));
   }
 
+  /** Ids of the others that are to count. */
+  get otherVoters(): readonly number[] {
+    return this.#voterIds.filter((id) => id !== this.self);
+  }
+
   /** Ids of those that are to count. */
   get #voterIds(): readonly number[] {
     const { members } = this.#nodes;

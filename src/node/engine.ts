@@ -171,11 +171,15 @@ export class Engine {
     this.trims = new Trims({ ...shared, batchBefore: (offset) => this.readings.batchBefore(offset), raft: () => this.#raft });
     this.mirror = ports.mirror;
     this.cluster = new ClusterStatus(memory, config, ports.mirror);
+    // Which nodes there are may change at any time.
+    const { cluster, mirror } = this;
     this.seals = new Seals({
       ...shared,
       tasks,
       self: config.node,
-      others: this.cluster.others,
+      get others() {
+        return cluster.otherVoters;
+      },
       bytesPerSecond: config.sealBytesPerSecond,
       isBusy: () => this.appends.heldBytes > 0 || memory.tail - memory.durable > SEAL_BUSY_BYTES,
       raft: () => this.#raft,
@@ -239,7 +243,9 @@ export class Engine {
       bounds: config,
       log,
       segments: this.segments,
-      others: this.cluster.others,
+      get others() {
+        return cluster.otherVoters;
+      },
       lookMs: ports.diskLookMs,
       freeBytes: () => tasks.freeBytes(),
       discard: ports.discard,
@@ -274,7 +280,9 @@ export class Engine {
       tasks,
       segments: this.segments,
       damages: this.damages,
-      others: this.mirror === undefined ? this.cluster.others : [SOURCE],
+      get others() {
+        return mirror === undefined ? cluster.others : [SOURCE];
+      },
       raft: () => this.#raft,
       hasRoom: () => this.disk.mayAllocate(),
       isBusy: () => false,
@@ -291,7 +299,9 @@ export class Engine {
         tasks,
         segments: this.segments,
         heals: this.heals,
-        others: this.cluster.others,
+        get others() {
+          return cluster.others;
+        },
         raft: () => this.#raft,
         hasLeader: () => this.cluster.leaderId !== 0,
         mended: (end) => this.#mended(end),

@@ -4,7 +4,8 @@
 import { MAX_SLOT_BYTES } from '../core/capacities.ts';
 import { type Config, ownPeer } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
-import { hasDirectory } from '../core/members.ts';
+import { MAX_REMOVED_NODES } from '../core/limits.ts';
+import { hasDirectory, removedBy } from '../core/members.ts';
 import { formatNodes, isSameSet, type NodeSet } from '../core/nodeSet.ts';
 import { OPTIONS } from '../core/options.ts';
 import type { Identity } from '../storage/dataDirectory.ts';
@@ -112,16 +113,17 @@ export function checkMembership(directory: string, identity: Identity, config: P
  */
 export function checkLogMembership(
   directory: string,
-  { identity, nodes: said }: Pick<RecoveredLog, 'identity' | 'nodes'>,
+  { identity, nodes: said, commit }: Pick<RecoveredLog, 'identity' | 'nodes' | 'commit'>,
   config: Pick<Config, 'node' | 'peers' | 'callOf'>,
 ): void {
   const { nodes, start, nodeId } = identity;
   const peers = config.callOf('peers');
   const refuse = (sentence: string): LogError => new LogError('USAGE', `${sentence}; nothing was changed`);
-  const { configurations, removed } = said;
+  const { configurations } = said;
   const latest = configurations.at(-1);
   const self = { id: nodeId, instance: identity.instance };
-  if (hasDirectory(removed, self)) {
+  const committed = configurations.filter(({ end }) => end <= commit).map(({ members }) => members);
+  if (hasDirectory(removedBy(said.removed, committed, MAX_REMOVED_NODES), self)) {
     throw refuse(
       `${directory} was removed from its cluster (node ${nodeId}, instance ${identity.instance}), for good: start the node with an empty directory, and add it again`,
     );

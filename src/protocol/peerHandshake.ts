@@ -86,7 +86,7 @@ export interface Introduction {
   readonly term: number;
   /** The nodes that the sender takes for the cluster's, itself among them. */
   readonly nodes: NodeSet;
-  /** They are those that its log says, which may be behind: not a list that it was given, and that must be that of all others. */
+  /** It is committed that the log says them, so they are not a list that it was given, and that must be that of all others. It may be behind. */
   readonly saysNodes: boolean;
   /** Where clients reach the sender, a {@link publicAddress}; empty: where the receiver's own list says. */
   readonly advertise: string;

@@ -358,7 +358,8 @@ export class RaftHost {
         return [...members.others, id].sort((a, b) => a - b);
       },
       get saysNodes() {
-        return members.latest !== undefined;
+        // What is not committed may go again, and then lists count.
+        return members.committedEnd !== Number.POSITIVE_INFINITY;
       },
       get voters() {
         return members.voters;

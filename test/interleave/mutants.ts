@@ -527,6 +527,18 @@ const COMMIT: readonly Interleaving[] = [
     foundBy: ['a lone node commits'],
   },
   {
+    name: 'commit taken back after the last look',
+    what: 'the raft thread of a lone node looks how far the disk is, and only then takes the commit back from the writers',
+    patches: [
+      {
+        file: 'src/replication/replica.ts',
+        find: 'this.#memory.takeCommitBack();\n        this.#takeDurable();',
+        replace: 'this.#takeDurable();\n        this.#memory.takeCommitBack();',
+      },
+    ],
+    foundBy: ['a lone node gets another'],
+  },
+  {
     name: 'nobody is woken by a writer that commits',
     what: 'a writer of a lone node moves the commit, and the main thread sleeps on',
     patches: [

@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { describe, expect, it, test } from 'vitest';
 import { configure } from '../../src/core/config.ts';
 import { LogError } from '../../src/core/errors.ts';
-import { checkMembership, fittingSegmentBytes } from '../../src/node/membership.ts';
+import { checkLogMembership, checkMembership, fittingSegmentBytes, maySetList, nodesByIds, startsAlone } from '../../src/node/membership.ts';
+import type { Member } from '../../src/core/members.ts';
 import type { Identity } from '../../src/storage/dataDirectory.ts';
+import type { FoundNodes } from '../../src/storage/foundNodes.ts';
 import { indexName, segmentName } from '../../src/storage/names.ts';
 import { NodeDisk } from '../../src/storage/nodeDisk.ts';
 import { makeDirectory } from '../server/support/fixture.ts';
@@ -43,8 +45,21 @@ function sentenceOf(act: () => unknown): string | undefined {
   }
 }
 
-function refusal(identity: Identity, ids: readonly number[], node = identity.nodeId): string | undefined {
-  return sentenceOf(() => checkMembership('/data', identity, configure({ node, peers: peersOf(...ids) })));
+const SAYS_NOTHING: FoundNodes = { configurations: [], removed: [], isUnknown: false };
+
+function refusal(identity: Identity, ids: readonly number[], node = identity.nodeId, nodes = SAYS_NOTHING): string | undefined {
+  const config = configure({ node, peers: peersOf(...ids) });
+  return sentenceOf(() => {
+    checkMembership('/data', identity, config);
+    checkLogMembership('/data', { identity, nodes, commit: 1_000 }, config);
+  });
+}
+
+const voter = (id: number): Member => ({ id, instance: `${id}`.repeat(16), role: 'voter', host: '', port: 0, peerPort: 0 });
+
+/** What a log says whose sets were these, one after the other. */
+function says(...sets: (readonly number[])[]): FoundNodes {
+  return { ...SAYS_NOTHING, configurations: sets.map((ids, i) => ({ end: 100 * (i + 1), members: ids.map(voter) })) };
 }
 
 describe('a start with a directory', () => {
@@ -70,7 +85,7 @@ describe('a start with a directory', () => {
       [1, 2, 3, 4, 5],
       ['the nodes 1, 2, 3,', 'the nodes 1, 2, 3, 4, 5:', 'start it with the old ids (addresses may change)'],
     ],
-    ['a shorter list (R2)', FOUNDER, [1, 2], ['the nodes 1, 2, 3,', 'cannot be changed in this version', 'empty directories']],
+    ['a shorter list (R2)', FOUNDER, [1, 2], ['the nodes 1, 2, 3,', 'lists do not change a set', 'empty directories']],
     ['another list on a member', { ...FOUNDER, isFounder: false, known: {} }, [1, 2, 4], ['the nodes 1, 2, 4:', 'the old ids']],
     ['another list before anybody joined', { ...FOUNDER, known: {} }, [1, 2, 4], ['once without --peers and then with the new list']],
     ['no list on a founder that others have joined', FOUNDER, [], ['of the nodes 1, 2, 3: name all of its nodes with --peers']],
@@ -79,7 +94,7 @@ describe('a start with a directory', () => {
       'a trimmed log whose node gets others (R10)',
       { ...SINGLE, ...TRIMMED },
       [1, 2, 3],
-      ['begins at offset 4000000', 'start it alone, without --peers'],
+      ['begins at offset 4000000', 'raise its level (loglog upgrade finalize) while it runs alone, without --peers'],
     ],
     ['a trimmed log, the list known, nobody joined (R10)', { ...FOUNDER, ...TRIMMED, known: {} }, [1, 2, 3], ['begins at offset 4000000']],
   ])('%s is refused with the way out', (_name, identity, ids, texts) => {
@@ -89,6 +104,46 @@ describe('a start with a directory', () => {
 
   it('of another node is refused with both ids', () => {
     expect(refusal(FOUNDER, [1, 2, 3], 2)).toBe('/data belongs to node 1, not to --node 2: start it with --node 1; nothing was changed');
+  });
+});
+
+describe('a start with a log that says which nodes it has', () => {
+  const MEMBER: Identity = { ...SINGLE, nodeId: 2, instance: '2'.repeat(16), isFounder: false };
+
+  test.each<[string, Identity, readonly number[], FoundNodes]>([
+    ['with any list that has its own address', MEMBER, [2, 7], says([1, 2, 3])],
+    ['alone, without a list', SINGLE, [], says([1])],
+    ['alone and trimmed, with a list of others', { ...SINGLE, ...TRIMMED }, [1, 2, 3], says([1])],
+    ['where its log begins anew', { ...MEMBER, ...TRIMMED }, [1, 2], { ...SAYS_NOTHING, isUnknown: true }],
+    ['before it is in the set', MEMBER, [1, 2], SAYS_NOTHING],
+    ['after a removal that is not committed', MEMBER, [2], { ...says([1, 2], [1]), configurations: [...says([1, 2]).configurations, { end: 1_001, members: [voter(1)] }] }],
+  ])('%s, goes on', (_name, identity, ids, nodes) => {
+    expect(refusal(identity, ids, identity.nodeId, nodes)).toBeUndefined();
+  });
+
+  test.each<[string, Identity, readonly number[], FoundNodes, string]>([
+    ['a directory that was removed', MEMBER, [1, 2], says([1, 2], [1]), 'was removed from its cluster (node 2, instance 2222222222222222), for good'],
+    ['one that was removed long ago', MEMBER, [1, 2], { ...says([1]), removed: [voter(2)] }, 'was removed from its cluster'],
+    ['a member without an address', MEMBER, [], says([1, 2, 3]), 'say where the others reach it, with --peers 2=HOST:PORT/PEERPORT'],
+    ['one that waits, without an address', MEMBER, [], SAYS_NOTHING, 'with --peers 2=HOST:PORT/PEERPORT'],
+  ])('%s is refused with the way out', (_name, identity, ids, nodes, text) => {
+    expect(refusal(identity, ids, identity.nodeId, nodes)).toContain(text);
+  });
+
+  it('goes by a list only while the log does not say it, or says that it is alone and always was', () => {
+    const mayBe = (identity: Identity, nodes: FoundNodes): boolean => maySetList({ identity, nodes });
+    expect([mayBe(SINGLE, SAYS_NOTHING), mayBe(FOUNDER, SAYS_NOTHING), mayBe(SINGLE, says([1]))]).toEqual([true, true, true]);
+    expect([mayBe(MEMBER, SAYS_NOTHING), mayBe(FOUNDER, says([1])), mayBe(SINGLE, says([1, 2])), mayBe(SINGLE, { ...says([1]), removed: [voter(2)] })]).toEqual(
+      [false, false, false, false],
+    );
+    expect([nodesByIds(SINGLE), nodesByIds(FOUNDER), nodesByIds(MEMBER), nodesByIds({ ...FOUNDER, nodes: null })]).toEqual([[1], [1, 2, 3], [], []]);
+    const isAlone = (identity: Identity, nodes: FoundNodes): boolean => startsAlone({ identity, nodes });
+    expect([isAlone(SINGLE, SAYS_NOTHING), isAlone(FOUNDER, says([1, 2], [1])), isAlone(SINGLE, says([1, 2])), isAlone(MEMBER, SAYS_NOTHING)]).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ]);
   });
 });
 

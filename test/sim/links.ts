@@ -1,5 +1,6 @@
 // The connections of a simulated process with the other nodes: what PeerSockets is to a real one, over the simulated network.
 
+import { hasDirectory } from '../../src/core/members.ts';
 import type { LinkView, OwnView } from '../../src/peers/causeWatch.ts';
 import { DeathWatch } from '../../src/peers/deathWatch.ts';
 import { faultOfWelcome, type Introduction } from '../../src/protocol/peerHandshake.ts';
@@ -144,6 +145,12 @@ export class SimLinks implements Endpoint, RaftLinks {
   accepted(from: NodeId, hello: Introduction): Welcome {
     const { events } = this.#options;
     if (this.greeted(hello) === undefined || events.doubts(hello) !== undefined) return undefined;
+    const { members } = this.#process.replica.raft;
+    promise(
+      !hasDirectory(members.removed, { id: from, instance: hello.instance }),
+      'removed nodes',
+      () => `node ${this.id} lets in node ${from} with ${hello.instance}, which it knows to be removed`,
+    );
     events.greeting(hello);
     this.#met.set(from, hello.instance);
     this.#deaths.opened(from);

@@ -8,9 +8,9 @@ import { promise } from './violation.ts';
 /** From this seed on logs say which nodes they have. What seeds below do, and so which planted bugs they find, does not depend on that. */
 export const SETS_FROM = 10_000;
 
-/** Whether the log of a simulation says which nodes it has. A node that is alone at first would stay so: nobody adds the others to its set. */
-export function drawsSets(seed: number, growsLater: boolean): boolean {
-  return seed >= SETS_FROM && !growsLater;
+/** Whether the log of a simulation says which nodes it has. */
+export function drawsSets(seed: number): boolean {
+  return seed >= SETS_FROM;
 }
 
 /** What a log says from `end` on. */

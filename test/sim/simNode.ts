@@ -150,7 +150,7 @@ export class SimNode {
       () => {
         const given = { node: this.id, peers, callOf: flagOf };
         checkMembership(DIRECTORY, identity, given);
-        if (!world.hasSets) checkLogMembership(DIRECTORY, { identity, nodes: SAYS_NOTHING }, given);
+        if (!world.hasSets) checkLogMembership(DIRECTORY, { identity, nodes: SAYS_NOTHING, commit: 0 }, given);
       },
       () => world.operator.correct(this),
     );

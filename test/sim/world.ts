@@ -96,7 +96,7 @@ export class World {
     this.uploads = new UploadsOfWorld(seed);
     const { nodeCount, clientCount, network, slots, syncMs, growsLater } = this.profile;
     this.isGrown = !growsLater;
-    this.hasSets = drawsSets(seed, growsLater);
+    this.hasSets = drawsSets(seed);
     this.levels = { ...LEVELS, highest: this.hasSets ? LEVELS.highest : MEMBERS_LEVEL - 1 };
     this.network = new Network(this.scheduler, this.random, network);
     const makeNode = (id: NodeId): SimNode => new SimNode(this, id, (segmentBytes) => memoryFor(id - 1, { segmentBytes, slots }));

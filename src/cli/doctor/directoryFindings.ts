@@ -11,6 +11,7 @@ import type { Identity } from '../../storage/dataDirectory.ts';
 import { fileSystemOf } from '../../storage/fileSystem.ts';
 import { NodeDisk } from '../../storage/nodeDisk.ts';
 import { type DirectoryFacts, examineDirectory } from '../../storage/offline.ts';
+import { votersOffline } from '../../storage/offlineNodes.ts';
 import { duration } from '../output.ts';
 import { CLOCK_OFF_MS } from './clusterFindings.ts';
 import { inMemory, littleRoom, lyingDisk, notWritten, probeSyncs, slowDisk } from './disks.ts';
@@ -84,10 +85,10 @@ function standingFindings({ directory, identity }: DirectoryFacts): Finding[] {
 }
 
 /** What to do about a damaged directory. It goes only where it is known that a majority is well without it: other copies may be damaged, too. */
-function todoOfDamage({ directory, identity }: DirectoryFacts, all: readonly DirectoryFacts[]): string {
+function todoOfDamage(disk: NodeDisk, { directory, identity, segments }: DirectoryFacts, all: readonly DirectoryFacts[]): string {
   if (identity === undefined)
     return 'keep the directory: its node may have an empty one only where a majority of its cluster is well without it; a node alone: restore a backup';
-  const nodes = identity.nodes ?? [];
+  const nodes = votersOffline(disk, identity, segments);
   if (nodes.length < 2) return `loglog verify ${directory} names all places; keep the directory, and restore a backup`;
   const heals = 'start its node: it heals what it can from the others';
   const isOfAnother = (other: Identity): boolean =>
@@ -102,8 +103,8 @@ function todoOfDamage({ directory, identity }: DirectoryFacts, all: readonly Dir
   return `${heals}; if it refuses to start, keep the directory: its node may have an empty one only where a majority of the nodes is well without it (give loglog doctor all directories, or ask the cluster)`;
 }
 
-function damageFindings(facts: DirectoryFacts, all: readonly DirectoryFacts[]): Finding[] {
-  const todo = todoOfDamage(facts, all);
+function damageFindings(disk: NodeDisk, facts: DirectoryFacts, all: readonly DirectoryFacts[]): Finding[] {
+  const todo = todoOfDamage(disk, facts, all);
   return facts.damage
     .slice(0, MOST_DAMAGE)
     .map(({ sentence }) => finding('DAMAGED', facts.directory, sentence, 'all that was durable', todo));
@@ -217,9 +218,11 @@ function pairFindings(disk: NodeDisk, a: DirectoryFacts, b: DirectoryFacts): Fin
 }
 
 /** That those of all nodes of a cluster were given, and too few of them can elect a leader: the nodes' own rule. Of one node the newest counts. */
-function voterFindings(all: readonly DirectoryFacts[]): Finding[] {
-  const [first] = all.flatMap(({ identity }) => identity ?? []);
-  const nodes = first?.nodes ?? [];
+function voterFindings(disk: NodeDisk, all: readonly DirectoryFacts[]): Finding[] {
+  // Of several logs that say it, the longest one.
+  const [longest] = all.filter(({ identity }) => identity !== undefined).sort((a, b) => b.end - a.end);
+  const first = longest?.identity;
+  const nodes = first === undefined || longest === undefined ? [] : votersOffline(disk, first, longest.segments);
   const ofNodes = nodes.flatMap((id) => {
     const own = all.filter(
       ({ identity }) => identity?.nodeId === id && identity.clusterId === first?.clusterId && identity.mirror === undefined,
@@ -267,8 +270,8 @@ export function directoryFindings(
     const { directory } = each;
     const ofDisk = isProbing ? diskFindings(disk, directory) : [];
     if (!all.includes(each)) found.push(...unfinished(each), ...ofDisk.filter(({ code }) => IN_THE_WAY.includes(code)));
-    else found.push(...damageFindings(each, all), ...standingFindings(each), ...timeFindings(each, nowMs), ...ofDisk);
+    else found.push(...damageFindings(disk, each, all), ...standingFindings(each), ...timeFindings(each, nowMs), ...ofDisk);
   }
   for (const [i, a] of all.entries()) for (const b of all.slice(i + 1)) found.push(...pairFindings(disk, a, b));
-  return { findings: [...found, ...voterFindings(all)], logs: facts.length };
+  return { findings: [...found, ...voterFindings(disk, all)], logs: facts.length };
 }

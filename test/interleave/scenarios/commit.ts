@@ -46,6 +46,27 @@ function leadsAlone(isNoopDurable: boolean): Body {
   };
 }
 
+const PEERS = [1, 2].map((id) => ({ id, host: `node${id}`, port: 1, peerPort: 2 }));
+
+/** How far the raft thread knows that all is committed, once it does not leave that to the writers. */
+const KNOWN = 'what the raft thread knows to be committed';
+
+/** A lone node's raft thread that is asked to add another one: from then on nobody else moves the commit. */
+const addsAnother: Body = ({ memory, ghost }) => {
+  const raft = new TestReplica(memory, [1], emptyLog(), 0, { peers: PEERS });
+  const { replica } = raft;
+  raft.campaign();
+  memory.setWord(WORD.DURABLE, memory.tail);
+  replica.durableMoved();
+  assert(memory.word32(STATE.SOLE) !== 0, 'a lone node leaves the commit to its writers');
+  const added = { kind: 'add', id: 2, instance: '2'.repeat(16), isReader: false, host: 'node2', port: 1, peerPort: 2 } as const;
+  return () => {
+    const refusal = replica.changeNodes(added);
+    assert(refusal === undefined, 'a lone node adds another');
+    ghost(KNOWN).set(replica.raft.commit);
+  };
+};
+
 /** Its writer: the no-op reaches the disk, and what stands so many bytes behind it. */
 function writesAlone(...behind: readonly number[]): Body {
   return ({ memory }) => {
@@ -190,6 +211,13 @@ export const COMMIT_SCENARIOS: readonly Scenario[] = [
       },
     },
     daemons: ['raft'],
+  },
+  {
+    name: 'a lone node gets another',
+    what: 'once another node is to have a say, the raft thread knows of all that the writers committed, and they commit nothing more',
+    setUp: start,
+    threads: { raft: addsAnother, writer: writesAlone(SMALL.length, 2 * SMALL.length) },
+    final: ({ word }) => assert(word(WORD.COMMIT) === word(KNOWN), 'nobody else moves the commit after it was taken back'),
   },
   {
     name: 'two lift the commit',

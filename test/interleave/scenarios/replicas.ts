@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { NO_INSTANCE, type Standing } from '../../../src/core/ids.ts';
 import { LOG_LEVEL } from '../../../src/core/levels.ts';
+import type { Peer } from '../../../src/core/peers.ts';
 import { NO_POLICY } from '../../../src/format/controlEntries.ts';
 import { Tail } from '../../../src/memory/tail.ts';
 import type { TailMemory } from '../../../src/memory/tailMemory.ts';
@@ -21,6 +22,8 @@ export const OTHER_LEADER = '2'.repeat(16);
 export interface Handlers {
   readonly truncate?: (offset: number) => void;
   readonly maxAppendBytes?: number;
+  /** Where nodes are reached; without it, it is to be alone. */
+  readonly peers?: readonly Peer[];
   /** How far it may take part, when it starts; without it as a voter. */
   readonly standing?: Standing;
   /** Told of what is sent with entries; without it none are. */
@@ -96,7 +99,7 @@ export class TestReplica {
       sealed: [],
       policy: NO_POLICY,
       newLevel: LOG_LEVEL,
-      peers: [],
+      peers: handlers.peers ?? [],
       trustsClock: false,
       hangMs: 100 * ELECTION_MS,
       ports,
@@ -111,6 +114,12 @@ export class TestReplica {
     if (replica.raft.settings.nodes.length === 1) return;
     const term = replica.raft.currentTerm + 1;
     replica.receive(2, { kind: 'voteResponse', term, isPreVote: true, granted: true }, []);
+  }
+
+  /** Time passes. */
+  later(ms: number): void {
+    this.#nowMs += ms;
+    this.replica.tick();
   }
 
   /** The vote that wins the campaign: the replica leads. */

@@ -1,0 +1,99 @@
+// A log from one node to others and back, as the replica of its leader sees it: which sets it says, and who moves the commit meanwhile.
+
+import { beforeEach, describe, expect, it } from 'vitest';
+import { MEMBERS_LEVEL } from '../../src/core/levels.ts';
+import type { MemberChange } from '../../src/core/memberChanges.ts';
+import type { Configuration } from '../../src/core/members.ts';
+import { STATE, WORD } from '../../src/memory/map.ts';
+import { TailMemory } from '../../src/memory/tailMemory.ts';
+import { emptyLog, TestReplica } from '../interleave/scenarios/replicas.ts';
+
+const INSTANCE = '2'.repeat(16);
+const peer = (id: number): { id: number; host: string; port: number; peerPort: number } => ({ id, host: `node${id}`, port: 10, peerPort: 20 });
+const ADD: MemberChange = { kind: 'add', instance: INSTANCE, isReader: false, ...peer(2) };
+
+let memory: TailMemory;
+
+beforeEach(() => {
+  memory = TailMemory.create({ segmentBytes: 65_536, slots: 3 });
+});
+
+/** Node 1, which leads a new log alone. `nodes`: the list that it was given. */
+function alone(nodes: readonly number[] = [1], peers = [1, 2].map(peer)): TestReplica {
+  const raft = new TestReplica(memory, nodes, emptyLog(), 0, { peers });
+  raft.campaign();
+  sync(raft);
+  return raft;
+}
+
+/** What was ordered is on the disk. */
+function sync({ replica }: TestReplica): void {
+  memory.publishDurable(memory.tail);
+  replica.durableMoved();
+}
+
+const setOf = ({ replica }: TestReplica): readonly string[] =>
+  (replica.raft.members.latest?.members ?? []).map(({ id, role, host }: Configuration[number]) => `${id} ${role} ${host}`);
+
+describe('a log of one node', () => {
+  it('says that from its first entry on, and its writers commit', () => {
+    const raft = alone();
+    expect(raft.replica.level).toBe(MEMBERS_LEVEL);
+    expect(setOf(raft)).toEqual(['1 voter node1']);
+    expect(memory.word32(STATE.SOLE)).toBe(1);
+    memory.publishDurable(memory.tail);
+    expect(memory.commit).toBe(memory.tail);
+  });
+
+  it('gets another one as a learner, without its writers from then on, and leaves the commit to them again when that one is gone', () => {
+    const raft = alone();
+    const { replica } = raft;
+    expect(replica.changeNodes(ADD)).toBeUndefined();
+    expect(setOf(raft)).toEqual(['1 voter node1', '2 learner node2']);
+    expect(memory.word32(STATE.SOLE)).toBe(0);
+    const before = memory.commit;
+    memory.publishDurable(memory.tail);
+    expect(memory.commit).toBe(before);
+    sync(raft);
+    // The learner does not count: what is on this disk is committed, by the raft thread.
+    expect([memory.commit, memory.word32(STATE.SOLE)]).toEqual([memory.tail, 0]);
+    expect(replica.changeNodes({ kind: 'remove', id: 2 })).toBeUndefined();
+    expect(memory.word32(STATE.SOLE)).toBe(0);
+    sync(raft);
+    expect(setOf(raft)).toEqual(['1 voter node1']);
+    expect([memory.commit, memory.word32(STATE.SOLE)]).toEqual([memory.tail, 1]);
+    expect(replica.changeNodes(ADD)).toEqual({ code: 'MEMBER_REMOVED', sentence: expect.stringContaining('was removed, for good') });
+  });
+
+  it('commits with both, once the other one counts, and does not without it', () => {
+    const raft = alone();
+    const { replica } = raft;
+    replica.changeNodes(ADD);
+    sync(raft);
+    replica.met(2, INSTANCE);
+    replica.connected(2);
+    raft.has(2, memory.tail);
+    raft.later(1_000);
+    expect(setOf(raft)).toEqual(['1 voter node1', '2 voter node2']);
+    const before = memory.commit;
+    sync(raft);
+    expect([memory.commit, memory.word32(STATE.SOLE)]).toEqual([before, 0]);
+    raft.has(2, memory.tail);
+    expect(memory.commit).toBe(memory.tail);
+  });
+
+  it('takes in nobody without an address for other nodes', () => {
+    expect(alone([1], []).replica.changeNodes(ADD)).toEqual({ code: 'UNSUPPORTED', sentence: expect.stringContaining('has no address for other nodes') });
+  });
+
+  it('says it to who asks how far it is committed, although its writers commit', () => {
+    const raft = alone();
+    const { replica } = raft;
+    expect(replica.raft.commit).toBe(memory.commit);
+    const end = memory.tail;
+    memory.setWord(WORD.DURABLE, end);
+    memory.liftWord(WORD.COMMIT, end);
+    replica.readIndex(7);
+    expect(replica.raft.commit).toBe(end);
+  });
+});
