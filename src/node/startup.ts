@@ -12,7 +12,7 @@ import { type DirectoryLock, lockDirectory } from '../storage/lock.ts';
 import type { RecoveredLog } from '../storage/recovery.ts';
 import { diskOf } from '../storage/unsyncedDisk.ts';
 import type { EngineConfig, EngineLog } from './engineOptions.ts';
-import { checkLogMembership, checkMembership, checkMirror, fittingSegmentBytes, givenNodes, nodesByIds } from './membership.ts';
+import { checkLogMembership, checkMembership, checkMirror, fittingSegmentBytes, givenNodes, maySetList } from './membership.ts';
 import type { Mirror } from './mirrorPort.ts';
 import type { PeerFiles } from './peerFiles.ts';
 
