@@ -136,8 +136,7 @@ export function checkLogMembership(
     return;
   }
   if (nodes === null && isShared(identity)) {
-    if (config.peers.length === 0)
-      throw refuse(`${directory} belongs to a node of a cluster: say where the others reach it, with ${own}`);
+    if (config.peers.length === 0) throw refuse(`${directory} belongs to a node of a cluster: say where the others reach it, with ${own}`);
     return;
   }
   if (start > 0 && !isShared(identity) && givenNodes(config) !== null) {

@@ -95,7 +95,13 @@ export function checkPort(host: string, port: number, wayOut: string): Promise<v
  * log that was recovered: a start that was refused before has not bound the directory to the set. Where the log says which nodes it has, or is to be told it, no list
  * counts. Throws a LogError `USAGE` where the node can have no part in the log with `config`.
  */
-export function takeNodes(disk: Disk, directory: string, recovered: RecoveredLog, config: NodesConfig, log: Pick<EngineLog, 'info'>): Identity {
+export function takeNodes(
+  disk: Disk,
+  directory: string,
+  recovered: RecoveredLog,
+  config: NodesConfig,
+  log: Pick<EngineLog, 'info'>,
+): Identity {
   checkLogMembership(directory, recovered, config);
   const { identity } = recovered;
   if (!maySetList(recovered)) return identity;

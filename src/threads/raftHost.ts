@@ -174,7 +174,11 @@ export class RaftHost {
       const told = peers.find((peer) => peer.id === id);
       if (told !== undefined) reached.set(id, told);
       else if (host !== '' && peerPort > 0) reached.set(id, { id, host, peerPort });
-      else this.#main.log('warn', `nothing says where node ${id} is reached: name its address in the list of nodes that this one is started with`);
+      else
+        this.#main.log(
+          'warn',
+          `nothing says where node ${id} is reached: name its address in the list of nodes that this one is started with`,
+        );
     }
     return [...reached.values()];
   }

@@ -5,8 +5,15 @@ import { join } from 'node:path';
 import { describe, expect, it, test } from 'vitest';
 import { configure } from '../../src/core/config.ts';
 import { LogError } from '../../src/core/errors.ts';
-import { checkLogMembership, checkMembership, fittingSegmentBytes, maySetList, nodesByIds, startsAlone } from '../../src/node/membership.ts';
 import type { Member } from '../../src/core/members.ts';
+import {
+  checkLogMembership,
+  checkMembership,
+  fittingSegmentBytes,
+  maySetList,
+  nodesByIds,
+  startsAlone,
+} from '../../src/node/membership.ts';
 import type { Identity } from '../../src/storage/dataDirectory.ts';
 import type { FoundNodes } from '../../src/storage/foundNodes.ts';
 import { indexName, segmentName } from '../../src/storage/names.ts';
@@ -116,13 +123,24 @@ describe('a start with a log that says which nodes it has', () => {
     ['alone and trimmed, with a list of others', { ...SINGLE, ...TRIMMED }, [1, 2, 3], says([1])],
     ['where its log begins anew', { ...MEMBER, ...TRIMMED }, [1, 2], { ...SAYS_NOTHING, isUnknown: true }],
     ['before it is in the set', MEMBER, [1, 2], SAYS_NOTHING],
-    ['after a removal that is not committed', MEMBER, [2], { ...says([1, 2], [1]), configurations: [...says([1, 2]).configurations, { end: 1_001, members: [voter(1)] }] }],
+    [
+      'after a removal that is not committed',
+      MEMBER,
+      [2],
+      { ...says([1, 2], [1]), configurations: [...says([1, 2]).configurations, { end: 1_001, members: [voter(1)] }] },
+    ],
   ])('%s, goes on', (_name, identity, ids, nodes) => {
     expect(refusal(identity, ids, identity.nodeId, nodes)).toBeUndefined();
   });
 
   test.each<[string, Identity, readonly number[], FoundNodes, string]>([
-    ['a directory that was removed', MEMBER, [1, 2], says([1, 2], [1]), 'was removed from its cluster (node 2, instance 2222222222222222), for good'],
+    [
+      'a directory that was removed',
+      MEMBER,
+      [1, 2],
+      says([1, 2], [1]),
+      'was removed from its cluster (node 2, instance 2222222222222222), for good',
+    ],
     ['one that was removed long ago', MEMBER, [1, 2], { ...says([1]), removed: [voter(2)] }, 'was removed from its cluster'],
     ['a member without an address', MEMBER, [], says([1, 2, 3]), 'say where the others reach it, with --peers 2=HOST:PORT/PEERPORT'],
     ['one that waits, without an address', MEMBER, [], SAYS_NOTHING, 'with --peers 2=HOST:PORT/PEERPORT'],
@@ -133,17 +151,25 @@ describe('a start with a log that says which nodes it has', () => {
   it('goes by a list only while the log does not say it, or says that it is alone and always was', () => {
     const mayBe = (identity: Identity, nodes: FoundNodes): boolean => maySetList({ identity, nodes });
     expect([mayBe(SINGLE, SAYS_NOTHING), mayBe(FOUNDER, SAYS_NOTHING), mayBe(SINGLE, says([1]))]).toEqual([true, true, true]);
-    expect([mayBe(MEMBER, SAYS_NOTHING), mayBe(FOUNDER, says([1])), mayBe(SINGLE, says([1, 2])), mayBe(SINGLE, { ...says([1]), removed: [voter(2)] })]).toEqual(
-      [false, false, false, false],
-    );
-    expect([nodesByIds(SINGLE), nodesByIds(FOUNDER), nodesByIds(MEMBER), nodesByIds({ ...FOUNDER, nodes: null })]).toEqual([[1], [1, 2, 3], [], []]);
-    const isAlone = (identity: Identity, nodes: FoundNodes): boolean => startsAlone({ identity, nodes });
-    expect([isAlone(SINGLE, SAYS_NOTHING), isAlone(FOUNDER, says([1, 2], [1])), isAlone(SINGLE, says([1, 2])), isAlone(MEMBER, SAYS_NOTHING)]).toEqual([
-      true,
-      true,
-      false,
-      false,
+    expect([
+      mayBe(MEMBER, SAYS_NOTHING),
+      mayBe(FOUNDER, says([1])),
+      mayBe(SINGLE, says([1, 2])),
+      mayBe(SINGLE, { ...says([1]), removed: [voter(2)] }),
+    ]).toEqual([false, false, false, false]);
+    expect([nodesByIds(SINGLE), nodesByIds(FOUNDER), nodesByIds(MEMBER), nodesByIds({ ...FOUNDER, nodes: null })]).toEqual([
+      [1],
+      [1, 2, 3],
+      [],
+      [],
     ]);
+    const isAlone = (identity: Identity, nodes: FoundNodes): boolean => startsAlone({ identity, nodes });
+    expect([
+      isAlone(SINGLE, SAYS_NOTHING),
+      isAlone(FOUNDER, says([1, 2], [1])),
+      isAlone(SINGLE, says([1, 2])),
+      isAlone(MEMBER, SAYS_NOTHING),
+    ]).toEqual([true, true, false, false]);
   });
 });
 

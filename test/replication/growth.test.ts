@@ -9,7 +9,12 @@ import { TailMemory } from '../../src/memory/tailMemory.ts';
 import { emptyLog, TestReplica } from '../interleave/scenarios/replicas.ts';
 
 const INSTANCE = '2'.repeat(16);
-const peer = (id: number): { id: number; host: string; port: number; peerPort: number } => ({ id, host: `node${id}`, port: 10, peerPort: 20 });
+const peer = (id: number): { id: number; host: string; port: number; peerPort: number } => ({
+  id,
+  host: `node${id}`,
+  port: 10,
+  peerPort: 20,
+});
 const ADD: MemberChange = { kind: 'add', instance: INSTANCE, isReader: false, ...peer(2) };
 
 let memory: TailMemory;
@@ -83,7 +88,10 @@ describe('a log of one node', () => {
   });
 
   it('takes in nobody without an address for other nodes', () => {
-    expect(alone([1], []).replica.changeNodes(ADD)).toEqual({ code: 'UNSUPPORTED', sentence: expect.stringContaining('has no address for other nodes') });
+    expect(alone([1], []).replica.changeNodes(ADD)).toEqual({
+      code: 'UNSUPPORTED',
+      sentence: expect.stringContaining('has no address for other nodes'),
+    });
   });
 
   it('says it to who asks how far it is committed, although its writers commit', () => {

@@ -2,16 +2,16 @@
 // engine stands on is in engineParts.ts and diskTasks.ts, what the raft thread stands on in raftParts.ts and links.ts.
 
 import { HANG_ELECTIONS } from '../../src/core/limits.ts';
+import { flagOf } from '../../src/core/options.ts';
 import { SIGNAL, STATE } from '../../src/memory/map.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import { Engine } from '../../src/node/engine.ts';
 import type { EngineConfig } from '../../src/node/engineOptions.ts';
-import { flagOf } from '../../src/core/options.ts';
-import { nodesByIds } from '../../src/node/membership.ts';
-import { takeNodes } from '../../src/node/startup.ts';
 import { Failure } from '../../src/node/failure.ts';
+import { nodesByIds } from '../../src/node/membership.ts';
 import { RaftLink } from '../../src/node/raftLink.ts';
 import { raftSetup } from '../../src/node/raftSetup.ts';
+import { takeNodes } from '../../src/node/startup.ts';
 import type { StopReport } from '../../src/node/stop.ts';
 import type { NodeId, PeerMessage } from '../../src/raft/messages.ts';
 import type { Replica } from '../../src/replication/replica.ts';

@@ -32,6 +32,8 @@ export type Invariant =
   | 'durability'
   /** Of two sets of nodes that follow one another in a log, no majorities are disjoint; and at most one of a log's sets is not committed. */
   | 'sets of nodes'
+  /** A node lets in no directory whose removal is committed, as it knows. */
+  | 'removed nodes'
   /** A leader takes for committed only what ends with an entry of its own term (Raft, figure 8). */
   | 'own term'
   /** What is committed is on the disks of a majority. */
