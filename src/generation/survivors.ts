@@ -12,7 +12,6 @@ import { kindOf, kindSizeAt, payloadBytesOf } from '../format/entry.ts';
 import { beforeStart, type Identity, readIdentity } from '../storage/dataDirectory.ts';
 import type { Disk } from '../storage/disk.ts';
 import { type DirectoryFacts, examineDirectory } from '../storage/offline.ts';
-import { votersOffline } from '../storage/offlineNodes.ts';
 import type { Damage } from '../storage/segmentImage.ts';
 
 /** What one directory says of itself. */
@@ -130,9 +129,8 @@ export function survivorIn(disk: Disk, directory: string, onProgress?: (doneByte
   // In the middle of that it is neither what it was nor what it is to be.
   if (before?.recovery !== undefined)
     throw refuse(`is being recovered, which did not come to its end: loglog recover apply ${directory} goes on`);
-  const isAlone = (ids: readonly number[]): boolean => ids.length < 2;
-  const alone = refuse('belongs to a node alone, which has no majority to lose: start it with loglog serve');
-  if (before !== undefined && before.nodes !== null && isAlone(before.nodes)) throw alone;
+  if (before !== undefined && (before.nodes ?? []).length < 2)
+    throw refuse('belongs to a node alone, which has no majority to lose: start it with loglog serve');
   const facts = examineDirectory(disk, directory, { everyEntry: true, ...(onProgress === undefined ? {} : { onProgress }) });
   const damage = facts.damage.find((each) => !isHeaderAlone(each, facts));
   const { identity, vote } = facts;
@@ -142,7 +140,6 @@ export function survivorIn(disk: Disk, directory: string, onProgress?: (doneByte
     const wayOut = `${again}; if that says the same, leave this directory out, and keep it, or restore a backup`;
     throw new LogError('DAMAGE', `${sentence}; nothing was changed; ${wayOut}`, { file, position });
   }
-  if (isAlone(votersOffline(disk, identity, facts.segments))) throw alone;
   if (facts.end === facts.start) throw refuse('has no entry of the log: it says nothing, and there is nothing to recover in it');
   const generation = generationIn(disk, facts);
   return {

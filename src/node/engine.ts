@@ -5,6 +5,7 @@
 import { maxBatchBytes, stateCapacityBytes } from '../core/capacities.ts';
 import type { Cause } from '../core/causes.ts';
 import { LogError } from '../core/errors.ts';
+import { LOG_LEVEL } from '../core/levels.ts';
 import { SEAL_BUSY_BYTES, STOP_ANSWER_MS, STOP_END_MS, STOP_QUIET_MS, STOP_SETTLE_MS } from '../core/limits.ts';
 import type { NodesView } from '../core/members.ts';
 import { Gate } from '../memory/gate.ts';
@@ -188,7 +189,7 @@ export class Engine {
         void this.heals.at(base);
       },
     });
-    this.levels = new Levels({ ...shared, cluster: this.cluster, config });
+    this.levels = new Levels({ ...shared, newest: ports.newestLevel ?? LOG_LEVEL, cluster: this.cluster, config });
     this.access = new Access({ ...shared, awaitCommit: () => this.#commitWatch.need() });
     this.consumers = new Consumers({ ...shared, config });
     this.sessions = new Sessions({ ...shared, config });

@@ -42,6 +42,8 @@ export interface EnginePorts {
   readonly tokenRequests?: { readonly lookMs: number; readonly askMs: number };
   /** So long a healing waits for another node's answer and for its next try, and a read for all of it; where it is not given, as usual. */
   readonly healMs?: { readonly answer: number; readonly retry: number; readonly wait: number };
+  /** The newest level that the log may get; where it is not given, that of this build. */
+  readonly newestLevel?: number;
   /** What nodes prove themselves by is read from these, and read again when it changes. */
   readonly peerFiles?: Pick<PeerFiles, 'changed' | 'reload' | 'certificates' | 'fault'> | undefined;
   /** Removes what is there of a file of zeros that could not be made whole. */

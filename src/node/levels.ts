@@ -2,7 +2,7 @@
 // that, and once that is committed, it begins a segment with the first state of the log. Until the entry is ordered, older builds can take over again.
 
 import { LogError } from '../core/errors.ts';
-import { knowsLevel, LEVELS, type LevelRange, LOG_LEVEL } from '../core/levels.ts';
+import { knowsLevel, LEVELS, type LevelRange } from '../core/levels.ts';
 import { MAX_UPGRADES } from '../core/limits.ts';
 import type { LogFold } from '../memory/logFold.ts';
 import { WORD } from '../memory/map.ts';
@@ -30,6 +30,8 @@ export interface LevelStatus {
 }
 
 export interface LevelPorts {
+  /** The newest level that a log may get. */
+  readonly newest: number;
   readonly memory: TailMemory;
   readonly fold: Pick<LogFold, 'level' | 'nextLevel'>;
   readonly own: Pick<OwnEntries, 'level' | 'beginLevel'>;
@@ -64,7 +66,7 @@ export class Levels {
       return { id, isConnected, levels };
     });
     const own: NodeLevels = { id: cluster.self, isConnected: true, levels: LEVELS };
-    return { level: fold.level, newest: LOG_LEVEL, nodes: [own, ...others].sort((a, b) => a.id - b.id) };
+    return { level: fold.level, newest: this.#ports.newest, nodes: [own, ...others].sort((a, b) => a.id - b.id) };
   }
 
   stop(): void {
@@ -89,7 +91,7 @@ export class Levels {
     if (this.#dueSinceMs === undefined || nowMs - this.#dueSinceMs < config.autoFinalizeAfter) return;
     this.#dueSinceMs = undefined;
     log.info(
-      `all nodes know level ${LOG_LEVEL} of the log, and have for long: this one, which leads, raises it; older builds cannot take part any more`,
+      `all nodes know level ${this.#ports.newest} of the log, and have for long: this one, which leads, raises it; older builds cannot take part any more`,
     );
     this.request(true).catch((thrown: unknown) => {
       if (thrown instanceof LogError) log.warn(`the level of the log was not raised: ${thrown.message}`);
@@ -121,14 +123,14 @@ export class Levels {
   }
 
   async #raise(): Promise<void> {
-    const { memory, fold, own, progress } = this.#ports;
-    let term = own.level(LOG_LEVEL);
-    for (; term === undefined; term = own.level(LOG_LEVEL)) {
+    const { memory, fold, own, progress, newest } = this.#ports;
+    let term = own.level(newest);
+    for (; term === undefined; term = own.level(newest)) {
       await progress();
       this.#refuse();
     }
     // Its first state is in force with the segment that it begins.
-    while (fold.level < LOG_LEVEL || memory.commit <= fold.nextLevel.end) {
+    while (fold.level < newest || memory.commit <= fold.nextLevel.end) {
       if (this.#isOver || memory.word(WORD.OPEN_TERM) !== term) {
         const sentence =
           'this node leads no longer, or stops, and does not know whether the level is raised: to ask for it again does no harm';

@@ -79,68 +79,64 @@ export function startsAlone({ identity, nodes: { configurations, isUnknown } }: 
   return !isUnknown && ids.length === 1 && ids[0] === identity.nodeId;
 }
 
-/** Throws a LogError `USAGE` unless the directory is that of `--node`, and of the nodes of `--peers` if it has a list: which it has until the log says which nodes there are. */
-export function checkMembership(directory: string, identity: Identity, config: Pick<Config, 'node' | 'peers' | 'callOf'>): void {
-  const { nodeId, nodes } = identity;
-  const given = givenNodes(config);
-  const refuse = (sentence: string): LogError => new LogError('USAGE', `${sentence}; nothing was changed`);
-  if (nodeId !== config.node) {
-    throw refuse(
-      `${directory} belongs to node ${nodeId}, not to ${config.callOf('node')} ${config.node}: start it with ${config.callOf('node')} ${nodeId}`,
+/** Throws a LogError `USAGE` unless the directory is that of `--node`. */
+export function checkMembership(directory: string, { nodeId }: Identity, { node, callOf }: Pick<Config, 'node' | 'callOf'>): void {
+  if (nodeId === node) return;
+  const called = callOf('node');
+  throw refusal(`${directory} belongs to node ${nodeId}, not to ${called} ${node}: start it with ${called} ${nodeId}`);
+}
+
+const refusal = (sentence: string): LogError => new LogError('USAGE', `${sentence}; nothing was changed`);
+
+/**
+ * Throws a LogError `USAGE` where a node can have no part in the log of its directory, which was recovered, with `config`: it was removed, it does not say where the others
+ * reach it, or the log does not say which nodes it has and the list is not that of the directory.
+ */
+export function checkLogMembership(
+  directory: string,
+  recovered: Pick<RecoveredLog, 'identity' | 'nodes' | 'commit'>,
+  config: Pick<Config, 'node' | 'peers' | 'callOf'>,
+): void {
+  const { identity, nodes: said, commit } = recovered;
+  const { configurations } = said;
+  const { nodeId, instance } = identity;
+  const committed = configurations.filter(({ end }) => end <= commit).map(({ members }) => members);
+  if (hasDirectory(removedBy(said.removed, committed, MAX_REMOVED_NODES), { id: nodeId, instance })) {
+    throw refusal(
+      `${directory} was removed from its cluster (node ${nodeId}, instance ${instance}), for good: start the node with an empty directory, and add it again`,
     );
   }
-  if (nodes === null) return;
+  const isSaid = configurations.length > 0 || said.isUnknown;
+  const waits = !isSaid && nodesByIds(identity).length === 0;
+  if (!isSaid && !waits) checkList(directory, identity, config);
+  else if (!startsAlone(recovered) && ownPeer(config) === undefined) {
+    const own = `${config.callOf('peers')} ${nodeId}=HOST:PORT/PEERPORT`;
+    throw refusal(`${directory} belongs to a node of a cluster: say where the others reach it, with ${own}`);
+  }
+}
+
+/** The same of a directory whose list of nodes counts. */
+function checkList(directory: string, identity: Identity, config: Pick<Config, 'peers' | 'callOf'>): void {
+  const { nodes, start } = identity;
+  const given = givenNodes(config);
   const peers = config.callOf('peers');
   if (given === null) {
     // Alone it would commit what the others do not have, and could never join them again.
-    if (isShared(identity))
-      throw refuse(`${directory} belongs to a node of a cluster, of the nodes ${formatNodes(nodes)}: name all of its nodes with ${peers}`);
+    const which = nodes === null ? '' : `, of the nodes ${formatNodes(nodes)}`;
+    if (isShared(identity)) throw refusal(`${directory} belongs to a node of a cluster${which}: name all of its nodes with ${peers}`);
     return;
   }
-  if (!isSameSet(nodes, given)) {
+  if (nodes !== null && !isSameSet(nodes, given)) {
     const wayOut = isShared(identity)
       ? `start it with the old ids (addresses may change), or begin another cluster with empty directories`
       : `start it with the old ids, or, as no other node has joined yet, once without ${peers} and then with the new list`;
-    throw refuse(
+    throw refusal(
       `${directory} belongs to a cluster of the nodes ${formatNodes(nodes)}, but ${peers} names the nodes ${formatNodes(given)}: ` +
         `lists do not change a set: ${wayOut}`,
     );
   }
-}
-
-/**
- * The same for what the log says, which was recovered: whether it says which nodes it has. Throws a LogError `USAGE` where the node can have no part in it with `config`.
- */
-export function checkLogMembership(
-  directory: string,
-  { identity, nodes: said, commit }: Pick<RecoveredLog, 'identity' | 'nodes' | 'commit'>,
-  config: Pick<Config, 'node' | 'peers' | 'callOf'>,
-): void {
-  const { nodes, start, nodeId } = identity;
-  const peers = config.callOf('peers');
-  const refuse = (sentence: string): LogError => new LogError('USAGE', `${sentence}; nothing was changed`);
-  const { configurations } = said;
-  const latest = configurations.at(-1);
-  const self = { id: nodeId, instance: identity.instance };
-  const committed = configurations.filter(({ end }) => end <= commit).map(({ members }) => members);
-  if (hasDirectory(removedBy(said.removed, committed, MAX_REMOVED_NODES), self)) {
-    throw refuse(
-      `${directory} was removed from its cluster (node ${nodeId}, instance ${identity.instance}), for good: start the node with an empty directory, and add it again`,
-    );
-  }
-  const own = `${peers} ${nodeId}=HOST:PORT/PEERPORT`;
-  if (latest !== undefined || said.isUnknown) {
-    const isAlone = latest !== undefined && latest.members.every(({ id }) => id === nodeId);
-    if (!isAlone && ownPeer(config) === undefined)
-      throw refuse(`${directory} belongs to a node of a cluster: say where the others reach it, with ${own}`);
-    return;
-  }
-  if (nodes === null && isShared(identity)) {
-    if (config.peers.length === 0) throw refuse(`${directory} belongs to a node of a cluster: say where the others reach it, with ${own}`);
-    return;
-  }
-  if (start > 0 && !isShared(identity) && givenNodes(config) !== null) {
-    throw refuse(
+  if (start > 0 && !isShared(identity)) {
+    throw refusal(
       `the log in ${directory} begins at offset ${start}, because it was trimmed, and it does not say which nodes it has: raise its level (loglog upgrade finalize) while it runs alone, ` +
         `without ${peers}, and it can have others`,
     );

@@ -75,6 +75,11 @@ export class Membership {
     return this.#isCommitted ? (this.#configurations[0]?.end ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY;
   }
 
+  /** The last one that is committed, as far as is known here; empty: none is. */
+  get committedSet(): Configuration {
+    return this.#isCommitted ? (this.#configurations[0]?.members ?? []) : [];
+  }
+
   /** Whether the one in force is committed, as far as is known here; also where there is none. */
   get isSettled(): boolean {
     return this.#configurations.length === (this.#isCommitted ? 1 : 0);

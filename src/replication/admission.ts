@@ -27,8 +27,8 @@ export interface AdmissionPorts {
   saveStart(identity: Identity, start: number, before: EntryTerm, isEmpty: boolean): Identity;
   /** Makes durable which generation of the log this node has; returns when it is. */
   saveGeneration(identity: Identity, generation: string): Identity;
-  /** Makes durable that the log says which nodes there are, so that no list counts any more; returns when it is. */
-  saveListless(identity: Identity): Identity;
+  /** Makes durable which nodes there are; returns when it is. */
+  saveNodes(identity: Identity, nodes: readonly NodeId[] | null): Identity;
   /** Makes durable that nothing before the start is left; returns when it is. */
   saveRemoved(identity: Identity): Identity;
   send(to: NodeId, message: PeerMessage): void;
@@ -92,9 +92,9 @@ export class Admission {
     if (generation === undefined) this.#identity = this.#ports.saveGeneration(this.#identity, id);
   }
 
-  /** That the log says which nodes there are is committed, and on this node's disk: the list of its directory counts no more, durably when this returns. */
-  saveListless(): void {
-    if (this.#identity.nodes !== null) this.#identity = this.#ports.saveListless(this.#identity);
+  /** The log says which nodes there are, and that is committed: `nodes`, null for this one alone. Durable when this returns. */
+  saveNodes(nodes: readonly NodeId[] | null): void {
+    this.#identity = this.#ports.saveNodes(this.#identity, nodes);
   }
 
   /** All before `start` was removed. */

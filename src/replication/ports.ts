@@ -42,8 +42,8 @@ export interface ReplicaPorts {
   placed(row: number, isPlaced: boolean): void;
   /** What is committed here is of this generation: durable in node.json when this returns. Throws a LogError `DAMAGE` where that says another one. */
   saveGeneration(id: string): void;
-  /** That the log says which nodes there are is committed, and on this node's disk: durable in node.json when this returns. */
-  saveListless(): void;
+  /** Ids of the nodes that the log has, this one among them, null for this one alone, by what is committed: durable in node.json when this returns. */
+  saveNodes(nodes: readonly NodeId[] | null): void;
   /** The log seals a segment, by an entry that ends at log offset `by`, which may not be committed yet. */
   seal(seal: Seal, by: number): void;
   /** The log's tokens change, by an entry that ends at log offset `by`, which may not be committed yet. */

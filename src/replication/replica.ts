@@ -103,7 +103,8 @@ export class Replica {
   #generation = NO_INSTANCE;
   #generationEnd = 0;
   #isGenerationKnown = false;
-  #isListless = false;
+  /** End of the set whose ids node.json has. */
+  #notedNodes = -1;
   #isDead = false;
   #isInTurn = false;
   /** In this turn: the commit was taken back from the writers. */
@@ -694,11 +695,14 @@ export class Replica {
     this.#hasRoleNews = true;
   }
 
-  /** Once it is committed, and on this node's disk, that the log says which nodes there are, the list that this directory was given counts no more. */
+  /** Once it is committed, and on this node's disk, which nodes the log has, node.json has their ids in place of the list that this directory was given: a copy. */
   #noteNodes(): void {
-    if (this.#isListless || this.raft.members.committedEnd > this.raft.durable || !this.#nodes.isListless) return;
-    this.#isListless = true;
-    this.#ports.saveListless();
+    const { committedEnd, committedSet } = this.raft.members;
+    if (committedEnd === this.#notedNodes || committedEnd > this.raft.durable || !this.#nodes.isListless) return;
+    this.#notedNodes = committedEnd;
+    const { id } = this.raft.settings;
+    const others = committedSet.map((member) => member.id).filter((each) => each !== id);
+    this.#ports.saveNodes(others.length === 0 ? null : [...others, id].sort((a, b) => a - b));
   }
 
   /** Tells the other threads, once a turn. */

@@ -44,6 +44,8 @@ export class TimeGuard {
   readonly #clocks = new Map<NodeId, Clock>();
   /** At the start. */
   readonly #ownMs: number;
+  /** What a node alone goes by: its clock at the start, or as others' clocks bore it out last; undefined: they did not. */
+  #aloneMs: number | undefined;
   #lookAtMs = Number.NEGATIVE_INFINITY;
   #isHeld = false;
 
@@ -51,6 +53,7 @@ export class TimeGuard {
     const { ports, fold } = options;
     this.#options = options;
     this.#ownMs = ports.wallMs() - ports.nowMs();
+    this.#aloneMs = this.#ownMs;
     fold.allowTimes(undefined);
   }
 
@@ -74,6 +77,7 @@ export class TimeGuard {
     this.#lookAtMs = nowMs + CLOCK_LOOK_MS;
     const ownMs = ports.wallMs() - nowMs;
     const range = this.#ranges(nowMs).find(({ lowMs, highMs }) => lowMs <= ownMs && ownMs <= highMs);
+    if (!isAlone(this.#options.voters(), this.#options.self)) this.#aloneMs = range === undefined ? undefined : ownMs;
     fold.allowTimes(range && { fromMs: range.lowMs + nowMs, toMs: range.highMs + nowMs });
     this.#tell(range === undefined, nowMs, ownMs);
   }
@@ -90,7 +94,8 @@ export class TimeGuard {
     const voters = this.#options.voters();
     if (isAlone(voters, self)) {
       const aroundMs = trustsClock ? Number.POSITIVE_INFINITY : CLOCK_GUARD_MS;
-      return [{ lowMs: Math.max(-nowMs, this.#ownMs - aroundMs), highMs: this.#ownMs + aroundMs }];
+      const ownMs = this.#aloneMs ?? (trustsClock ? this.#ownMs : undefined);
+      return ownMs === undefined ? [] : [{ lowMs: Math.max(-nowMs, ownMs - aroundMs), highMs: ownMs + aroundMs }];
     }
     const known = [...this.#clocks].filter(([node, { heardMs }]) => voters.includes(node) && nowMs - heardMs <= CLOCK_HEARD_MS);
     const sorted = known.map(([, { differenceMs }]) => differenceMs).sort((a, b) => a - b);

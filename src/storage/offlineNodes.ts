@@ -27,9 +27,8 @@ export function nodesInLog(disk: Disk, segments: readonly SegmentFacts[]): Confi
   return nodeChanges(UNTOLD, viewOf(bytes), 0, bytes.length, base).state.nodes.members;
 }
 
-/** Ids of the nodes that count, by the list of a directory's node.json, or else by its log. One alone, where neither says any. */
+/** Ids of the nodes that count, by the log of a directory, or else by its node.json. One alone, where neither says any. */
 export function votersOffline(disk: Disk, { nodeId, nodes }: Identity, segments: readonly SegmentFacts[]): NodeSet {
-  if (nodes !== null) return nodes;
   const voters = votersOf(nodesInLog(disk, segments)).map(({ id }) => id);
-  return voters.length === 0 ? [nodeId] : voters;
+  return voters.length > 0 ? voters : (nodes ?? [nodeId]);
 }

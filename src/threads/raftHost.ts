@@ -60,7 +60,7 @@ export interface RaftTimer {
 
 export interface RaftHostPorts
   extends Pick<ReplicaPorts, 'nowMs' | 'wallMs' | 'saveVote' | 'readCold'>,
-    Pick<AdmissionPorts, 'saveKnown' | 'saveStanding' | 'saveStart' | 'saveRemoved' | 'saveGeneration' | 'saveListless'> {
+    Pick<AdmissionPorts, 'saveKnown' | 'saveStanding' | 'saveStart' | 'saveRemoved' | 'saveGeneration' | 'saveNodes'> {
   /** Calls `act` after `delayMs`, at least 1. `what` names it, for whoever traces. */
   after(delayMs: number, what: 'tick' | 'admission' | 'quorum' | 'causes' | 'links', act: () => void): RaftTimer;
   /** As `follow` in src/memory/follow.ts. */
@@ -308,7 +308,7 @@ export class RaftHost {
       cut: (node, reason) => this.#links?.cut(node, reason),
       saveVote: (vote) => ports.saveVote(vote),
       saveGeneration: (id) => this.admission.saveGeneration(id),
-      saveListless: () => this.admission.saveListless(),
+      saveNodes: (nodes) => this.admission.saveNodes(nodes),
       saveStanding: (standing) => this.admission.saveStanding(standing),
       truncate: (offset) => ports.tell({ kind: 'truncate', offset }),
       beginAt: (start, before) => {
@@ -464,7 +464,7 @@ export class RaftHost {
       saveStart: (before, start, entry, isEmpty) => ports.saveStart(before, start, entry, isEmpty),
       saveRemoved: (before) => ports.saveRemoved(before),
       saveGeneration: (before, generation) => ports.saveGeneration(before, generation),
-      saveListless: (before) => ports.saveListless(before),
+      saveNodes: (before, nodes) => ports.saveNodes(before, nodes),
       send: (to, message) => void this.#links?.send(to, message),
       advertised: (node, url) => ports.tell({ kind: 'advertised', node, url }),
       log: (level, text) => this.#main.log(level, text),

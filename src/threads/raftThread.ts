@@ -104,7 +104,7 @@ function portsOf(setup: RaftSetup, memory: TailMemory, tell: (message: FromRaft)
     saveStart: (before, start, entry, isEmpty) => saveStart(disk, directory, before, start, entry, isEmpty),
     saveRemoved: (before) => saveRemoved(disk, directory, before),
     saveGeneration: (before, generation) => saveGeneration(disk, directory, before, generation),
-    saveListless: (before) => saveNodes(disk, directory, before, null),
+    saveNodes: (before, nodes) => saveNodes(disk, directory, before, nodes),
     readCold: (range, buffer, done) => {
       assert(feeders !== undefined, 'only a cluster feeds other nodes');
       feeders.readCold({ range, buffer: COLD_READERS + buffer }).then(done, (error: LogError) => done(error));

@@ -262,7 +262,8 @@ it('policy entry: golden bytes, and what is none', () => {
 it('level entry: golden bytes, and what is none', () => {
   expect(hexOf(levelPayload(1))).toBe('01000000');
   expect(readLevel(viewOf(bytesOf('01000000')), 0, 4)).toBe(1);
-  for (const wrong of ['00000000', '02000000', '01000001', '010000', '0100000000']) {
+  expect(readLevel(viewOf(bytesOf('02000000')), 0, 4)).toBe(2);
+  for (const wrong of ['00000000', '03000000', '01000001', '010000', '0100000000']) {
     expect(readLevel(viewOf(bytesOf(wrong)), 0, wrong.length / 2)).toBeUndefined();
   }
 });

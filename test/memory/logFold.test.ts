@@ -186,7 +186,7 @@ describe('a log that describes itself', () => {
       sessions: NO_SESSIONS,
     };
     expect(stateOf(leader.entries()[0]?.payload ?? new Uint8Array())).toEqual(state);
-    expect([leader.tail.fold.level, leader.memory.dataEnd]).toEqual([1, 0]);
+    expect([leader.tail.fold.level, leader.memory.dataEnd]).toEqual([LOG_LEVEL, 0]);
     leader.check();
   });
 

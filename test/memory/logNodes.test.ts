@@ -3,7 +3,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { KIND_CONFIGURATION, KIND_NOOP, SEGMENT_HEADER_BYTES, WALK_NEWER_KIND } from '../../assembly/layout.ts';
 import { clientCapacityBytes } from '../../src/core/capacities.ts';
-import { LOG_LEVEL, MEMBERS_LEVEL } from '../../src/core/levels.ts';
+import { MEMBERS_LEVEL } from '../../src/core/levels.ts';
 import type { Configuration, Member } from '../../src/core/members.ts';
 import { configurationPayload, type LogMembers, NO_MEMBERS } from '../../src/format/configuration.ts';
 import { UNTOLD } from '../../src/format/controlFold.ts';
@@ -162,7 +162,7 @@ describe('a log that says which nodes it has', () => {
   });
 
   it('is none below its level: whoever follows such a log stops at the entry, as at one of a newer build', () => {
-    leader.lead(LOG_LEVEL);
+    leader.lead(MEMBERS_LEVEL - 1);
     expect(follower.take(leader)).toBe('ordered');
     const { tail } = follower.memory;
     leader.say(ONE);

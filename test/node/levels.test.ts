@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { LogError } from '../../src/core/errors.ts';
-import { LEVELS, type LevelRange, LOG_LEVEL, MEMBERS_LEVEL } from '../../src/core/levels.ts';
+import { LEVELS, type LevelRange, LOG_LEVEL } from '../../src/core/levels.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';
 import { Levels } from '../../src/node/levels.ts';
@@ -30,6 +30,7 @@ class Bench {
     this.memory = memory;
     for (const id of [2, 3]) this.hear(id, true, LEVELS);
     this.levels = new Levels({
+      newest: LOG_LEVEL,
       memory,
       fold: {
         get level() {
@@ -117,7 +118,7 @@ test('without it nothing is raised, however long all know it', () => {
   expect(bench.raised).toBe(0);
 });
 
-test('a log of a level that no user comes to yet is refused as a newer one, and any other is not', () => {
+test('a log of a level above those of this build is refused as one of a newer build, and any other is not', () => {
   for (let level = LEVELS.lowest; level <= LEVELS.highest; level += 1) expect(() => refuseLevel('dir', level)).not.toThrow();
-  expect(() => refuseLevel('dir', MEMBERS_LEVEL)).toThrow('the log in dir has level 2, and this LogLog runs logs up to level 1');
+  expect(() => refuseLevel('dir', LOG_LEVEL + 1)).toThrow('the log in dir has level 3, and this LogLog runs logs up to level 2');
 });

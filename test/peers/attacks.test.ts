@@ -192,7 +192,7 @@ describe('attack on the peer port: mislead a new node', () => {
     const found = await search(3, { 1: real.port, 2: evil }, { transport: new PeerTransport(proof) });
     const dialed = await answers.nth();
     dialed.write(encodePeerWelcome(hello(2, 3, { clusterId: EVIL })));
-    expect(await found.found).toBe(CLUSTER);
+    expect(await found.found).toEqual({ clusterId: CLUSTER, saysNodes: false });
     expect(dialed.bytes.subarray(0, HANDSHAKE_BYTES).includes('LLPH')).toBe(false);
   });
 

@@ -145,3 +145,21 @@ describe('a node alone', () => {
     expect(said).toEqual([]);
   });
 });
+
+describe('a node that comes to be alone', () => {
+  /** One of two, which the other one leaves; its clock is wrong by so much. */
+  function left(byMs: number): boolean {
+    wrongMs = byMs;
+    let voters = [1, 2];
+    const ports = { nowMs: () => nowMs, wallMs, log: () => undefined };
+    const guard = new TimeGuard({ self: 1, voters: () => voters, trustsClock: false, fold: { allowTimes: (range) => (allowed = range) }, ports });
+    guard.heard(2, rightMs());
+    look(guard);
+    voters = [1];
+    return look(guard);
+  }
+
+  test('goes by its clock as the others bore it out, and does not where they did not', () => {
+    expect([left(1_000), left(YEARS_MS), left(0)]).toEqual([true, false, true]);
+  });
+});

@@ -515,6 +515,8 @@ export class Checker {
     const latestMs = Math.max(before, process.world.clocks.latestMs());
     promise(timeMs <= latestMs, 'log state', () => `${who} takes the time on to ${timeMs}, and no majority’s clocks are past ${latestMs}`);
     shadow.times.push({ end: offset + entryBytesOf(kindSize), timeMs });
+    const first = offset === 0 ? (state?.nodes.members ?? []) : [];
+    if (first.length > 0) this.#says(process, shadow, first, offset, entryBytesOf(kindSize));
     if (state === undefined || base === undefined) return;
     const told = [state.before.term, state.dataEnd];
     const own = [termBefore(shadow.starts, offset), shadow.dataEnds.at(-1) ?? 0];
@@ -525,8 +527,9 @@ export class Checker {
   #says(process: Process, shadow: Shadow, members: Configuration | undefined, offset: number, bytes: number): void {
     const who = `the log of node ${process.id} at ${offset}`;
     promise(members !== undefined, 'sets of nodes', () => `${who} says a set that nobody writes`);
-    const { list } = shadow.node;
-    checkStep(who, setAt(shadow.sets), members, list);
+    // Who joins a log that says it counts by no list.
+    const list = process.replica.raft.settings.nodes;
+    if (offset > 0 && (shadow.sets.length > 0 || list.length > 0)) checkStep(who, setAt(shadow.sets), members, list);
     const isOwn = shadow.isLeader && offset >= this.ledger.end && process.replica.raft.log.end === offset + bytes;
     const { commit } = process.memory;
     if (isOwn) checkOwn(`node ${process.id} in term ${shadow.term}`, shadow.sets, members, commit, (id) => this.#shadows.get(id));

@@ -8,7 +8,7 @@ import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import { Engine } from '../../src/node/engine.ts';
 import type { EngineConfig } from '../../src/node/engineOptions.ts';
 import { Failure } from '../../src/node/failure.ts';
-import { nodesByIds } from '../../src/node/membership.ts';
+import { nodesByIds, startsAlone } from '../../src/node/membership.ts';
 import { RaftLink } from '../../src/node/raftLink.ts';
 import { raftSetup } from '../../src/node/raftSetup.ts';
 import { takeNodes } from '../../src/node/startup.ts';
@@ -116,7 +116,7 @@ export class Process {
       world.sessions.bounds,
     );
     const setup = raftSetup(disk, config, processOf(this.id), DIRECTORY, this.recovered, memory.shared);
-    if (node.list.length === 1) world.clocks.startedAlone(this.id);
+    if (startsAlone(this.recovered)) world.clocks.startedAlone(this.id);
     this.#raft = new RaftHost({
       setup: { ...setup, levels: world.levels, directLog: undefined },
       settings,
@@ -179,6 +179,7 @@ export class Process {
       tokenRequests: world.tokens.requestsOf(config.electionTimeoutMs),
       random: world.damages.random,
       scrubLookMs: config.electionTimeoutMs,
+      newestLevel: world.levels.highest,
       healMs: { answer: 2 * config.electionTimeoutMs, retry: 2 * config.electionTimeoutMs, wait: 10 * config.electionTimeoutMs },
       diskLookMs: world.fullDisks.isOn ? config.electionTimeoutMs : 0,
       tasks: this.tasks,

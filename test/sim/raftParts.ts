@@ -94,7 +94,7 @@ export function raftPorts(process: Process, events: RaftPartEvents): RaftHostPor
       checkGeneration(process, before.standing, generation);
       return saved(before, saveGeneration(disk, DIRECTORY, before, generation));
     },
-    saveListless: (before) => saved(before, saveNodes(disk, DIRECTORY, before, null)),
+    saveNodes: (before, nodes) => saved(before, saveNodes(disk, DIRECTORY, before, nodes)),
     readCold: (range, buffer, done) => {
       diskThread.post(node.diskMs(), 'read', () => {
         let result: number | LogError;

@@ -36,6 +36,8 @@ import { Trace } from './trace.ts';
 import { Trims } from './trims.ts';
 import { UploadsOfWorld } from './uploads.ts';
 
+const OLDER_LEVELS: LevelRange = { ...LEVELS, highest: MEMBERS_LEVEL - 1 };
+
 export interface WorldOptions {
   readonly seed: number;
   /** Trace lines to keep. */
@@ -81,8 +83,6 @@ export class World {
   sentBytes = 0;
   /** Whether the log says which nodes it has. */
   readonly hasSets: boolean;
-  /** Levels of the log that nodes may run. */
-  readonly levels: LevelRange;
   /** The node that began alone knows of the others. */
   isGrown: boolean;
   #nextId = 1;
@@ -97,7 +97,6 @@ export class World {
     const { nodeCount, clientCount, network, slots, syncMs, growsLater } = this.profile;
     this.isGrown = !growsLater;
     this.hasSets = drawsSets(seed);
-    this.levels = { ...LEVELS, highest: this.hasSets ? LEVELS.highest : MEMBERS_LEVEL - 1 };
     this.network = new Network(this.scheduler, this.random, network);
     const makeNode = (id: NodeId): SimNode => new SimNode(this, id, (segmentBytes) => memoryFor(id - 1, { segmentBytes, slots }));
     this.nodes = Array.from({ length: nodeCount }, (_, i) => makeNode(i + 1));
@@ -219,6 +218,11 @@ export class World {
   /** Whether the log says which nodes it has: one that began above 0 is of no level. */
   get saysNodes(): boolean {
     return this.hasSets && this.start === 0;
+  }
+
+  /** Levels of the log that nodes may run. */
+  get levels(): LevelRange {
+    return this.saysNodes ? LEVELS : OLDER_LEVELS;
   }
 
   /** The founder lost its disk before all had joined, and the voters that are left are no majority. */

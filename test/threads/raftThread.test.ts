@@ -91,6 +91,7 @@ async function startThread(
     host: HOST,
     advertise: '',
     peers,
+    nodes: peers.map(({ id }) => id),
     proof: undefined,
     electionTimeoutMs,
     directLog: undefined,

@@ -6,8 +6,6 @@ import { formatNodes } from '../../core/nodeSet.ts';
 import { readIdentity } from '../../storage/dataDirectory.ts';
 import { lockDirectory } from '../../storage/lock.ts';
 import { NodeDisk } from '../../storage/nodeDisk.ts';
-import { examineDirectory } from '../../storage/offline.ts';
-import { nodesInLog } from '../../storage/offlineNodes.ts';
 import { applyTrim, planTrim, type TrimPlan } from '../../storage/trim.ts';
 import { jsonOption, parseOffset, withExamples } from '../arguments.ts';
 import { grouped, print, printJson, readableBytes } from '../output.ts';
@@ -34,9 +32,7 @@ function refuseCluster(disk: NodeDisk, data: string): void {
   if (identity?.mirror !== undefined) {
     throw new LogError('USAGE', `${data} is a mirror, which follows the trims of its source; nothing was removed`);
   }
-  if (identity === undefined) return;
-  const inLog = (): readonly number[] => nodesInLog(disk, examineDirectory(disk, data, { everyEntry: false }).segments).map(({ id }) => id);
-  const nodes = identity.nodes ?? inLog();
+  const nodes = identity?.nodes ?? [];
   if (nodes.length < 2) return;
   throw new LogError(
     'USAGE',

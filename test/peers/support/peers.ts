@@ -4,7 +4,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import { NO_CLUSTER, NO_INSTANCE } from '../../../src/core/ids.ts';
 import { LEVELS } from '../../../src/core/levels.ts';
-import { type DiscoveryOptions, findCluster } from '../../../src/peers/discovery.ts';
+import { type DiscoveryOptions, type FoundCluster, findCluster } from '../../../src/peers/discovery.ts';
 import type { PeerSecret } from '../../../src/peers/peerProof.ts';
 import { PeerSockets, type PeerSocketsOptions } from '../../../src/peers/peerSockets.ts';
 import { PeerTransport } from '../../../src/peers/peerTransport.ts';
@@ -113,6 +113,9 @@ export async function startPeer(id: number, nodes: readonly number[] = [1, 2, 3]
       isSynced: true,
       takesUploads: false,
       nodes,
+      saysNodes: false,
+      voters: nodes,
+      isRemoved: () => false,
       advertise,
       levels: LEVELS,
       level: 0,
@@ -161,6 +164,7 @@ export function hello(from: number, to: number, change: Partial<Introduction> = 
     instance,
     process: processOf(from),
     nodes,
+    saysNodes: false,
     segmentBytes: SEGMENT_BYTES,
     isSynced: true,
     takesUploads: false,
@@ -331,7 +335,7 @@ export class Wire {
 
 export interface Search {
   readonly port: number;
-  readonly found: Promise<string | undefined>;
+  readonly found: Promise<FoundCluster | undefined>;
   readonly log: Happenings<string>;
 }
 
@@ -340,7 +344,7 @@ export async function search(id: number, ports: Readonly<Record<number, number>>
   const log = new Happenings<string>();
   const stop = new AbortController();
   const peers = [1, 2, 3].map((peer) => ({ id: peer, host: HOST, peerPort: ports[peer] ?? 0 }));
-  let found: Promise<string | undefined> = Promise.resolve(undefined);
+  let found: Promise<FoundCluster | undefined> = Promise.resolve(undefined);
   const port = await new Promise<number>((resolve, reject) => {
     found = findCluster({
       id,
