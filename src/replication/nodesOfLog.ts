@@ -161,7 +161,8 @@ export class NodesOfLog {
     const { members, settings } = this.#raft;
     const ids = members.latest?.members.map(({ id }) => id);
     if (ids === undefined) return false;
-    const isOther = members.removed.length > 0 || ids.some((id) => !settings.nodes.includes(id));
+    // A lost disk that was replaced is no node that was removed.
+    const isOther = members.removed.some(({ id }) => !ids.includes(id)) || ids.some((id) => !settings.nodes.includes(id));
     return isOther || settings.nodes.every((id) => ids.includes(id));
   }
 

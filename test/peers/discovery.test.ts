@@ -72,7 +72,9 @@ describe('looking for the cluster', () => {
     const [second, port] = [await search(2, {}), await deadPort()];
     const { found, log } = await search(1, { 2: second.port, 3: port });
     // It used to begin one after the second that this takes.
-    const [line] = await Promise.race([found, log.until((all) => all.length > 0 && all)]).then((seen) => (seen instanceof Array ? seen : ['it found one, or began one']));
+    const [line] = await Promise.race([found, log.until((all) => all.length > 0 && all)]).then((seen) =>
+      Array.isArray(seen) ? seen : ['it found one, or began one'],
+    );
     expect(line).toBe(
       `info: waiting for the cluster, or until all others answer that they have none: node 2 at ${HOST}:${second.port}: it does not know the cluster either; node 3 at ${HOST}:${port}: connection refused. Node 1 begins the cluster when all others have answered that they have nothing; if a node cannot come, see loglog init --help (never for a node that lost its disk)`,
     );

@@ -152,7 +152,13 @@ describe('a node that comes to be alone', () => {
     wrongMs = byMs;
     let voters = [1, 2];
     const ports = { nowMs: () => nowMs, wallMs, log: () => undefined };
-    const guard = new TimeGuard({ self: 1, voters: () => voters, trustsClock: false, fold: { allowTimes: (range) => (allowed = range) }, ports });
+    const guard = new TimeGuard({
+      self: 1,
+      voters: () => voters,
+      trustsClock: false,
+      fold: { allowTimes: (range) => (allowed = range) },
+      ports,
+    });
     guard.heard(2, rightMs());
     look(guard);
     voters = [1];

@@ -128,7 +128,7 @@ export class Operator {
     const founder = nodes.find(({ id }) => id === this.#founding.founder);
     const isElsewhere = checker.ledger.end > 0 && nodes.some((node) => node !== founder && checker.hasAllCommitted(node.id));
     if (founder === undefined || !isElsewhere || checker.standingOf(founder.id) !== 'voter') return;
-    if (this.#world.hasSets && !checker.isEnoughWithout(founder.id)) return;
+    if (this.#world.hasSets && (this.#world.isGrowing || !checker.isEnoughWithout(founder.id))) return;
     founder.wipe();
     this.hasLostFounder = true;
   }

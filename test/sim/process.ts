@@ -8,7 +8,7 @@ import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import { Engine } from '../../src/node/engine.ts';
 import type { EngineConfig } from '../../src/node/engineOptions.ts';
 import { Failure } from '../../src/node/failure.ts';
-import { nodesByIds, startsAlone } from '../../src/node/membership.ts';
+import { nodesByIds } from '../../src/node/membership.ts';
 import { RaftLink } from '../../src/node/raftLink.ts';
 import { raftSetup } from '../../src/node/raftSetup.ts';
 import { takeNodes } from '../../src/node/startup.ts';
@@ -116,7 +116,6 @@ export class Process {
       world.sessions.bounds,
     );
     const setup = raftSetup(disk, config, processOf(this.id), DIRECTORY, this.recovered, memory.shared);
-    if (startsAlone(this.recovered)) world.clocks.startedAlone(this.id);
     this.#raft = new RaftHost({
       setup: { ...setup, levels: world.levels, directLog: undefined },
       settings,
@@ -133,6 +132,8 @@ export class Process {
       }),
     });
     this.replica = this.#raft.replica;
+    const { voters } = this.replica.raft.members;
+    if (voters.length === 1 && voters[0] === this.id) world.clocks.startedAlone(this.id);
     this.#loop = new SimLoop(this);
     this.engine = this.#makeEngine(config);
   }

@@ -220,6 +220,11 @@ export class World {
     return this.hasSets && this.start === 0;
   }
 
+  /** The founder's list says who is still to be added to the set: nobody else knows it. */
+  get isGrowing(): boolean {
+    return this.profile.growsLater && !this.checker.areAllVoters(this.nodes.map(({ id }) => id));
+  }
+
   /** Levels of the log that nodes may run. */
   get levels(): LevelRange {
     return this.saysNodes ? LEVELS : OLDER_LEVELS;
@@ -235,7 +240,7 @@ export class World {
   mayWipe(victim: SimNode): boolean {
     const others = this.nodes.filter((node) => node !== victim);
     const whole = others.filter(({ id }) => this.checker.standingOf(id) === 'voter').length;
-    if (this.hasSets && !this.checker.isEnoughWithout(victim.id)) return false;
+    if (this.hasSets && (this.isGrowing || !this.checker.isEnoughWithout(victim.id))) return false;
     return !this.damages.forbidsWipes && this.isGrown && this.checker.standingOf(victim.id) === 'voter' && whole > this.nodes.length / 2;
   }
 }
