@@ -185,6 +185,15 @@ export class RaftHost {
 
   #reach(): void {
     this.#links?.reach(this.#reached);
+    this.#cutRemoved();
+  }
+
+  /** Who was removed hears why when it comes again. One that leads is heard until it has handed over. */
+  #cutRemoved(): void {
+    const { members, leader } = this.replica.raft;
+    for (const { id } of members.removed) {
+      if (id !== leader && id !== this.#setup.node && members.isRemoved(id)) this.#links?.cut(id, 'it was removed from the set of nodes');
+    }
   }
 
   /** The set of nodes has changed: links follow, after this turn. */
@@ -423,6 +432,7 @@ export class RaftHost {
     const { electionTimeoutMs } = this.replica.raft.settings;
     this.#quorumTimer = this.#ports.after(QUORUM_LOOK_ELECTIONS * electionTimeoutMs, 'quorum', () => {
       this.#lookForQuorum();
+      this.#cutRemoved();
       this.#planQuorum();
     });
   }
