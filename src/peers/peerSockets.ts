@@ -123,16 +123,21 @@ export class PeerSockets {
     return this.#listener.listen(host, port);
   }
 
-  /** Dials these nodes, each at its address, and no others any more; goes on until {@link close}, or until it is told again. */
+  /** Dials these nodes, too, and goes on until {@link close}. */
   dial(peers: readonly PeerAddress[]): void {
-    const { self } = this.#options;
+    if (this.#isClosed) return;
+    for (const address of peers) if (address.id !== this.#options.self.id && !this.#links.has(address.id)) this.#link(address);
+  }
+
+  /** Dials these nodes, each at its address, and no others any more. */
+  reach(peers: readonly PeerAddress[]): void {
     if (this.#isClosed) return;
     for (const [id, { address }] of this.#links) {
       const next = peers.find((each) => each.id === id);
       if (next === undefined) this.#leave(id, 'it is none of the nodes any more');
       else if (next.host !== address.host || next.peerPort !== address.peerPort) this.#leave(id, 'it has another address');
     }
-    for (const address of peers) if (address.id !== self.id && !this.#links.has(address.id)) this.#link(address);
+    this.dial(peers);
   }
 
   #leave(id: NodeId, reason: string): void {

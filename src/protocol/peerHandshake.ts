@@ -473,8 +473,8 @@ function removedSentence({ from, instance }: Introduction): string {
 function faultOfNodes({ from, nodes, saysNodes }: Introduction, self: Self): string | undefined {
   if (saysNodes || self.saysNodes || isSameSet(nodes, self.nodes)) return undefined;
   return (
-    `node ${self.id} belongs to the nodes ${formatNodes(self.nodes)}, node ${from} to the nodes ${formatNodes(nodes)}, and the log does not say which nodes it has: ` +
-    'until it does (see loglog upgrade status), start all of them with the same ids in their lists of nodes'
+    `node ${self.id} belongs to the nodes ${formatNodes(self.nodes)}, node ${from} to the nodes ${formatNodes(nodes)}: ` +
+    'until the log says which nodes it has (see loglog upgrade status), all nodes need the same ids in their lists of nodes'
   );
 }
 

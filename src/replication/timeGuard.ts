@@ -53,7 +53,7 @@ export class TimeGuard {
     const { ports, fold } = options;
     this.#options = options;
     this.#ownMs = ports.wallMs() - ports.nowMs();
-    this.#aloneMs = this.#ownMs;
+    if (isAlone(options.voters(), options.self)) this.#aloneMs = this.#ownMs;
     fold.allowTimes(undefined);
   }
 

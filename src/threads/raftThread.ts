@@ -64,11 +64,11 @@ function makeLinks({ node, peers, host, electionTimeoutMs, proof }: RaftSetup, o
     open: async () => {
       await sockets.listen(host, own.peerPort);
       isOpen = true;
-      sockets.dial(reached);
+      sockets.reach(reached);
     },
     reach: (nodes) => {
       reached = nodes;
-      if (isOpen) sockets.dial(nodes);
+      if (isOpen) sockets.reach(nodes);
     },
     canSend: (to) => sockets.canSend(to),
     send: (to, message, body, released) => sockets.send(to, message, body, released),

@@ -177,6 +177,7 @@ describe('peer handshake: golden bytes', () => {
       LEVEL: 12,
       NOT_PROVEN: 13,
       OTHER_GENERATION: 14,
+      REMOVED: 15,
     });
   });
 });
@@ -244,7 +245,7 @@ describe('peer handshake: what is wrong is said', () => {
   });
 
   it('features that are not known here are ignored', () => {
-    expect(decodeHandshake(forged(GOLDEN_HELLO, (view) => view.setUint32(60, 0xffff_fffc, true)))).toEqual({
+    expect(decodeHandshake(forged(GOLDEN_HELLO, (view) => view.setUint32(60, 0xffff_fff8, true)))).toEqual({
       kind: 'hello',
       introduction: HELLO,
     });
@@ -267,7 +268,7 @@ describe('peer handshake: what is wrong is said', () => {
     ['a check of no bytes', GOLDEN_HELLO, (view) => view.setUint8(68, 1), 'does not match its check'],
     ['an unused end', GOLDEN_HELLO, (view) => view.setUint8(123, 1), 'not zero'],
     ['refusal 0', GOLDEN_REFUSED, (view) => view.setUint16(28, 0, true), 'unknown code 0'],
-    ['refusal 15', GOLDEN_REFUSED, (view) => view.setUint16(28, 15, true), 'unknown code 15'],
+    ['refusal 16', GOLDEN_REFUSED, (view) => view.setUint16(28, 16, true), 'unknown code 16'],
     ['a long sentence', GOLDEN_REFUSED, (view) => view.setUint16(30, MAX_REFUSAL_BYTES + 1, true), 'sentence has'],
     ['a flag in a refusal', GOLDEN_REFUSED, (view) => view.setUint8(7, 1), 'not zero'],
     ['an unused byte in a refusal', GOLDEN_REFUSED, (view) => view.setUint8(25, 1), 'not zero'],
