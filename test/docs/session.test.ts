@@ -5,13 +5,13 @@ import { expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
 import { SCAN_ACTED_ON, SCAN_VERIFY, WALK_COMPLETE } from '../../assembly/layout.ts';
 import { fromHex, viewOf } from '../../src/core/bytes.ts';
+import { entryBytesAt } from '../../src/format/entry.ts';
 import { APPENDED, APPENDED_HEADER_BYTES, DATA, decodeAnswer, RECEIPT_BYTES, SUBPROTOCOL } from '../../src/protocol/client.ts';
 import { HELLO } from '../../src/protocol/greeting.ts';
 import { createIdentity, IDENTITY_RANDOM_BYTES, writeIdentity } from '../../src/storage/dataDirectory.ts';
 import { NodeDisk } from '../../src/storage/nodeDisk.ts';
 import { makeDirectory, startNode } from '../server/support/fixture.ts';
 import { scan } from '../support/entryTwin.ts';
-import { STATE_ENTRY_BYTES } from '../support/logHead.ts';
 
 const PATH = new URL('../../docs/PROTOCOL.md', import.meta.url);
 
@@ -61,11 +61,12 @@ function split(bytes: Uint8Array): Uint8Array[] {
 /** What a log says of itself at its beginning is another in each log: a DATA from there gets the state entry that is written, which is a valid one. */
 function sameState(data: Uint8Array, written: Uint8Array): void {
   if (viewOf(data).getUint32(8, true) !== 0) return;
+  const stateBytes = entryBytesAt(viewOf(written), 24);
   for (const bytes of [data, written]) {
-    const walk = scan(bytes.subarray(24, 24 + STATE_ENTRY_BYTES), { offset: 0, flags: SCAN_VERIFY | SCAN_ACTED_ON });
+    const walk = scan(bytes.subarray(24, 24 + stateBytes), { offset: 0, flags: SCAN_VERIFY | SCAN_ACTED_ON });
     expect(walk).toMatchObject({ status: WALK_COMPLETE, count: 1, control: 0 });
   }
-  data.set(written.subarray(24, 24 + STATE_ENTRY_BYTES), 24);
+  data.set(written.subarray(24, 24 + stateBytes), 24);
 }
 
 test('docs/PROTOCOL.md: a node answers the session byte by byte as it is written', async () => {

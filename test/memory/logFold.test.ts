@@ -43,7 +43,7 @@ import { Random } from '../assembly/random.ts';
 import { drawSizes, makeBatch } from '../crash/batches.ts';
 import { resetMemory, smallMemory } from '../crash/testNode.ts';
 import { encodeEntry, scan } from '../support/entryTwin.ts';
-import { LOG_HEAD_BYTES, STATE_ENTRY_BYTES } from '../support/logHead.ts';
+import { BARE_LOG_HEAD_BYTES, BARE_STATE_ENTRY_BYTES } from '../support/logHead.ts';
 
 const LEADER = '0f1e2d3c4b5a6978';
 const GENERATION = { number: 1, id: 'aabbccddeeff0011' };
@@ -167,9 +167,14 @@ describe('a log that describes itself', () => {
     leader.lead(1, START_MS);
     expect(leader.entries().map(({ kind, offset }) => [kind, offset])).toEqual([
       [KIND_STATE, 0],
-      [KIND_NOOP, STATE_ENTRY_BYTES],
+      [KIND_NOOP, BARE_STATE_ENTRY_BYTES],
     ]);
-    expect([leader.tail.from, leader.tail.first, leader.tail.end, leader.tail.count]).toEqual([0, STATE_ENTRY_BYTES, LOG_HEAD_BYTES, 1]);
+    expect([leader.tail.from, leader.tail.first, leader.tail.end, leader.tail.count]).toEqual([
+      0,
+      BARE_STATE_ENTRY_BYTES,
+      BARE_LOG_HEAD_BYTES,
+      1,
+    ]);
     const before = { term: 0, leader: '0'.repeat(16) };
     const state = {
       dataEnd: 0,
@@ -195,9 +200,9 @@ describe('a log that describes itself', () => {
     leader.append([5], START_MS + 999, random);
     leader.append([5], START_MS + 1000, random);
     expect([leader.tail.from, leader.tail.first, leader.tail.end]).toEqual([
-      LOG_HEAD_BYTES + 17,
-      LOG_HEAD_BYTES + 17 + TIME_ENTRY_BYTES,
-      LOG_HEAD_BYTES + 34 + TIME_ENTRY_BYTES,
+      BARE_LOG_HEAD_BYTES + 17,
+      BARE_LOG_HEAD_BYTES + 17 + TIME_ENTRY_BYTES,
+      BARE_LOG_HEAD_BYTES + 34 + TIME_ENTRY_BYTES,
     ]);
     // The clock of the next leader is an hour back.
     leader.append([5], START_MS - 3_600_000, random);
@@ -220,7 +225,7 @@ describe('a log that describes itself', () => {
       dataEnd: leader.openBase,
     });
     leader.append([HALF], START_MS, random);
-    leader.append([CAPACITY - 12 - HALF - 12 - STATE_ENTRY_BYTES], START_MS, random);
+    leader.append([CAPACITY - 12 - HALF - 12 - BARE_STATE_ENTRY_BYTES], START_MS, random);
     expect(leader.memory.dataEnd).toBeGreaterThan(before);
     while (leader.memory.tail - leader.openBase < 61_400 - 12) leader.own(KIND_NOOP, noOpPayload(LEADER), START_MS);
     leader.lead(2, START_MS);

@@ -159,6 +159,8 @@ describe('an engine on ports', () => {
         openBase: undefined,
         cutBytes: 0,
         commit: 4096,
+        identity: { nodeId: 1, nodes: [1, 2, 3], isFounder: true, known: {} },
+        nodes: { configurations: [], removed: [], isUnknown: false },
       } as never,
       memory,
       failure,

@@ -9,7 +9,7 @@ import { Random } from '../assembly/random.ts';
 import { makeBatch } from '../crash/batches.ts';
 import { smallMemory } from '../crash/testNode.ts';
 import { emptyLog, TestReplica } from '../interleave/scenarios/replicas.ts';
-import { LOG_HEAD_BYTES } from '../support/logHead.ts';
+import { BARE_LOG_HEAD_BYTES } from '../support/logHead.ts';
 
 const memory = smallMemory();
 /** Of an entry; one message takes one. */
@@ -35,7 +35,7 @@ beforeEach(() => {
   leader.win();
   memory.setWord(WORD.DURABLE, memory.tail);
   leader.replica.durableMoved();
-  leader.has(3, LOG_HEAD_BYTES);
+  leader.has(3, BARE_LOG_HEAD_BYTES);
   const random = new Random(5);
   for (let i = 0; i < BATCHES; i += 1) {
     const { entries } = makeBatch([BATCH_BYTES - 12], random);
@@ -48,7 +48,7 @@ function pins(): number {
   return Array.from({ length: 3 }, (_, slot) => memory.word32(memory.map.descriptorAt(slot) + SLOT.PINS)).reduce((a, b) => a + b, 0);
 }
 
-test.each([LOG_HEAD_BYTES + 1, LOG_HEAD_BYTES + 11, LOG_HEAD_BYTES + BATCH_BYTES - 1, 5, MAX_LOG_OFFSET])(
+test.each([BARE_LOG_HEAD_BYTES + 1, BARE_LOG_HEAD_BYTES + 11, BARE_LOG_HEAD_BYTES + BATCH_BYTES - 1, 5, MAX_LOG_OFFSET])(
   'a node that says it has the log up to %i, where no entry ends, ends nobody (R4)',
   (offset) => {
     leader.has(2, 0, { offset });
@@ -56,7 +56,7 @@ test.each([LOG_HEAD_BYTES + 1, LOG_HEAD_BYTES + 11, LOG_HEAD_BYTES + BATCH_BYTES
     leader.replica.tick();
     expect([leader.replica.raft.role, pins()]).toEqual(['leader', 0]);
     // The other one is fed, up to the end, in whole batches.
-    for (let fed = LOG_HEAD_BYTES; fed < memory.tail; ) {
+    for (let fed = BARE_LOG_HEAD_BYTES; fed < memory.tail; ) {
       const next = sent.find(({ to, from }) => to === 3 && from === fed);
       expect(next).toMatchObject({ end: fed + BATCH_BYTES });
       fed += BATCH_BYTES;
@@ -67,8 +67,11 @@ test.each([LOG_HEAD_BYTES + 1, LOG_HEAD_BYTES + 11, LOG_HEAD_BYTES + BATCH_BYTES
 );
 
 test('the same node is fed from where it says it is, once that is a place (R4)', () => {
-  leader.has(2, 0, { offset: LOG_HEAD_BYTES + 11 });
+  leader.has(2, 0, { offset: BARE_LOG_HEAD_BYTES + 11 });
   expect(sent.filter(({ to }) => to === 2)).toEqual([]);
-  leader.has(2, LOG_HEAD_BYTES + BATCH_BYTES);
-  expect(sent.find(({ to }) => to === 2)).toMatchObject({ from: LOG_HEAD_BYTES + BATCH_BYTES, end: LOG_HEAD_BYTES + 2 * BATCH_BYTES });
+  leader.has(2, BARE_LOG_HEAD_BYTES + BATCH_BYTES);
+  expect(sent.find(({ to }) => to === 2)).toMatchObject({
+    from: BARE_LOG_HEAD_BYTES + BATCH_BYTES,
+    end: BARE_LOG_HEAD_BYTES + 2 * BATCH_BYTES,
+  });
 });

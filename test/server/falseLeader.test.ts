@@ -13,7 +13,7 @@ import { segmentName } from '../../src/storage/names.ts';
 import { NodeDisk } from '../../src/storage/nodeDisk.ts';
 import { examineDirectory } from '../../src/storage/offline.ts';
 import { stampNoOp } from '../crash/batches.ts';
-import { LOG_HEAD_BYTES } from '../support/logHead.ts';
+import { BARE_LOG_HEAD_BYTES } from '../support/logHead.ts';
 import { makeDirectory } from './support/fixture.ts';
 
 const SEGMENT_BYTES = 4 * 1024 * 1024;
@@ -100,7 +100,7 @@ test('R4: a restarted node shows what was committed at once, and one frame of a 
   expect((await two.status())?.log).toMatchObject({ commit: end, durable: end });
   const before = Buffer.from(readFile(disk, segment)).subarray(4096, 4096 + end);
   two.excuse(/at offset 116, below this node's commit/);
-  const sockets = lie(cluster, LOG_HEAD_BYTES, term + 1);
+  const sockets = lie(cluster, BARE_LOG_HEAD_BYTES, term + 1);
   onTestFinished(() => sockets.close());
   await until('for node 2 to stop', () => !two.isRunning);
   expect(Buffer.compare(Buffer.from(readFile(disk, segment)).subarray(4096, 4096 + end), before)).toBe(0);

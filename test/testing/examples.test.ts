@@ -17,8 +17,8 @@ test('the example of a program with a log in it keeps what it is given', { timeo
   const run = promisify(execFile);
   const noted = async (...words: string[]): Promise<string> =>
     (await run(process.execPath, ['examples/embedded.mjs', join(directory, 'notes'), ...words], { cwd: ROOT })).stdout;
-  expect(await noted('buy', 'milk')).toBe('noted at 116\n116: buy milk\n');
-  expect(await noted()).toBe('116: buy milk\n');
+  expect(await noted('buy', 'milk')).toBe('noted at 148\n148: buy milk\n');
+  expect(await noted()).toBe('148: buy milk\n');
 });
 
 test('the example of entries without promises keeps each line', { timeout: 60_000 }, async () => {
@@ -31,7 +31,7 @@ test('the example of entries without promises keeps each line', { timeout: 60_00
   child.stdin.end(lines);
   let output = '';
   for await (const part of child.stdout.setEncoding('utf8')) output += part;
-  expect(output).toMatch(new RegExp(`^${count} lines, from 116 to \\d+\nthe log has ${lines.length - count} bytes of lines\n$`));
+  expect(output).toMatch(new RegExp(`^${count} lines, from 148 to \\d+\nthe log has ${lines.length - count} bytes of lines\n$`));
 });
 
 test('the example of a consumer misses nothing, however often it is killed', { timeout: 120_000 }, async () => {
