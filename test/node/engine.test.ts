@@ -238,9 +238,9 @@ describe('an engine', () => {
         (thrown: unknown) => thrown,
       );
       if (error === undefined) count += 1;
-      else expect(error).toMatchObject({ code: 'TOO_MANY_TOKENS', outcome: 'failed', details: { count, most: 15_360 } });
+      else expect(error).toMatchObject({ code: 'TOO_MANY_TOKENS', outcome: 'failed', details: { count, most: 12_272 } });
     }
-    expect([count, changes, access.tokens.length]).toEqual([Math.floor((15_360 - 8) / 168), count, count]);
+    expect([count, changes, access.tokens.length]).toEqual([Math.floor((12_272 - 8) / 168), count, count]);
     await expect(put(0)).resolves.toEqual({ isNew: false });
     const other = { ...tokenOf(0), scopes: 16 };
     await expect(access.request({ what: 'put', record: other, isRequest: false })).rejects.toMatchObject({ code: 'UNSUPPORTED' });

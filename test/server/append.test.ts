@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { maxBatchBytes } from '../../src/core/capacities.ts';
 import { configure } from '../../src/core/config.ts';
+import { LOG_LEVEL } from '../../src/core/levels.ts';
 import { MAX_ENTRY_BYTES } from '../../src/core/limits.ts';
 import { END_LINEARIZABLE, LEVEL_COMMITTED, LEVEL_RECEIVED } from '../../src/protocol/client.ts';
 import { FEATURE_CONSUMERS, FEATURE_INTRODUCE, FEATURE_SESSIONS, FEATURE_TIMES } from '../../src/protocol/greeting.ts';
@@ -49,7 +50,7 @@ test('append: a committed receipt names the place, the term and the node, and th
   expect(entries).toEqual([{ offset: from, end: from + 17, term: 1, kind: 0, isContinued: false, payload: Buffer.from('hello') }]);
   const { log } = await node.status();
   const end = from + 17;
-  expect(log).toEqual({ start: 0, commit: end, durable: end, tail: end, timeMs: expect.any(Number), isTimeHeld: false, level: 1 });
+  expect(log).toEqual({ start: 0, commit: end, durable: end, tail: end, timeMs: expect.any(Number), isTimeHeld: false, level: LOG_LEVEL });
 });
 
 test('append: a received receipt is at level 0 with no nodes, and the entry commits afterwards', async () => {

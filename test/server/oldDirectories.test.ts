@@ -85,15 +85,15 @@ describe('a directory of an earlier build', () => {
       return client;
     };
     expect(await cli('upgrade', 'status')).toBe(
-      'the log is of level 0, and may be of level 1: loglog upgrade finalize\nnode 1: knows levels up to 1\n',
+      'the log is of level 0, and may be of level 2: loglog upgrade finalize\nnode 1: knows levels up to 2\n',
     );
     await expect((await log()).setRetention({ bytes: 2 ** 30 })).rejects.toThrow('this log is of level 0, and has no retention');
     // A build that does not know the level may take over as long as nobody has said so.
     await node.stop();
     node = await startNode(options);
     const beforeMs = Date.now();
-    expect(await cli('upgrade', 'finalize')).toBe('the log is of level 1, the newest one\nnode 1: knows levels up to 1\n');
-    const level = { level: 1, newest: 1, nodes: [{ id: 1, newest: 1, holdsBack: false }] };
+    expect(await cli('upgrade', 'finalize')).toBe('the log is of level 2, the newest one\nnode 1: knows levels up to 2\n');
+    const level = { level: 2, newest: 2, nodes: [{ id: 1, newest: 2, holdsBack: false }] };
     for (const round of [0, 1]) {
       const client = await log();
       expect([await client.level(), await client.finalizeUpgrade()]).toEqual([level, level]);
