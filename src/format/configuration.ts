@@ -1,5 +1,5 @@
 // What the log is to say of its nodes: the payload of configuration entries, which is also section 7 of the state, and section 8, the directories that were
-// removed: of logs of level 2, which no log of users has yet. docs/FORMAT.md, "Configuration".
+// removed: of logs of level 2 or more. docs/FORMAT.md, "Configuration".
 //
 //   configuration   0 u32 members │ 4 u32 zero │ 8 members, ids ascend
 //   member          0 u8 id │ 1 u8 role: 1 voter, 2 learner, 3 reader │ 2 u16 port for clients │ 4 u16 port for nodes │ 6 u16 bytes of the host │ 8 8 bytes instance │ 16 host

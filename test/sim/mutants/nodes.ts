@@ -95,14 +95,6 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     withinSeeds: 200,
   },
   {
-    name: 'disk not followed after the commit was taken back',
-    what: 'the raft thread of a node that gets others does not hear any more how far its disk is: nothing is committed',
-    patches: [{ file: REPLICA, find: 'this.#ports.followLog();', replace: '' }],
-    foundBy: ['progress', 'convergence', 'soundness'],
-    from: SETS_FROM,
-    withinSeeds: 200,
-  },
-  {
     name: 'removed directory welcome',
     what: 'who was removed is greeted as any other node of the cluster',
     patches: [{ file: 'src/protocol/peerHandshake.ts', find: 'if (self.isRemoved(from, hello.instance))', replace: 'if (from < 0)' }],
