@@ -1,6 +1,6 @@
 // Sealed segments over HTTP: the list, whole files and ranges of them, what caches are told, and what readers that take nothing cost.
 
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -315,5 +315,44 @@ describe.each(SOCKET_DOORS)('sealed segments by $name', (door) => {
     await eventually(async () => (await metric()) === '0', 'none is under way any more', 60_000);
     await eventually(() => closed === MAX_SEGMENT_DOWNLOADS, 'all are closed', 60_000);
     expect((await bytesOf(await http(url))).length).toBe(end - base);
+  });
+
+  // The last one: what it removes is not there any more.
+  test('one that is trimmed while it is downloaded comes whole, or is cut, and is gone for whoever asks after that', async () => {
+    const { hostname, port } = new URL(node.url);
+    const { url, base, end } = first();
+    const came: Buffer[] = [];
+    let isOver = false;
+    const socket = connectTcp(Number(port), hostname, () => socket.write(`GET ${url} HTTP/1.1\r\nHost: localhost\r\n\r\n`));
+    onTestFinished(() => void socket.destroy());
+    socket.on('error', () => undefined).on('data', (part: Buffer) => void came.push(part));
+    socket.on('close', () => {
+      isOver = true;
+    });
+    await eventually(() => came.length > 0, 'it has begun');
+    socket.pause();
+    const trimmer = await connect(node.url);
+    onTestFinished(() => trimmer.close());
+    expect(await trimmer.trim({ to: end })).toMatchObject({ start: end });
+    await eventually(() => !readdirSync(data).includes(segmentName(base)), 'its file is gone');
+    socket.resume();
+    await eventually(() => isOver, 'it has ended');
+    const [head = '', ...body] = Buffer.concat(came)
+      .toString('latin1')
+      .split(/(?<=\r\n\r\n)/);
+    expect(head).toMatch(/^HTTP\/1\.1 200 /);
+    const bytes = Buffer.from(body.join(''), 'latin1');
+    expect(bytes.length).toBeLessThanOrEqual(end - base);
+    expect(bytes.equals(log.subarray(base, base + bytes.length))).toBe(true);
+    const later = await http(url);
+    expect([later.status, later.headers.get('cache-control'), await later.text()]).toEqual([
+      410,
+      'no-store',
+      `what is before offset ${end} was trimmed\n`,
+    ]);
+    expect((await getList()).segments.map((one) => one.base)).not.toContain(base);
+    // What is left comes as before.
+    const [next] = (await getList()).segments;
+    expect((await bytesOf(await http(next?.url ?? ''))).equals(log.subarray(next?.base, next?.end))).toBe(true);
   });
 });
