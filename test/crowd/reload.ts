@@ -12,8 +12,8 @@ import { SUBPROTOCOL } from '../../src/protocol/client.ts';
 import { issueCertificate, makeAuthority, type Pair } from '../../src/tls/authority.ts';
 import { type RunningServer, startServer, temporaryDirectory } from '../support/server.ts';
 
-const CLUSTER = '0123456789abcdef0123456789abcdef';
-const NODE = { kind: 'node', clusterId: CLUSTER, nodeId: 1 } as const;
+export const CLUSTER = '0123456789abcdef0123456789abcdef';
+export const NODE = { kind: 'node', clusterId: CLUSTER, nodeId: 1 } as const;
 /** Connections that are made at once. */
 const AT_ONCE = 50;
 /** Pieces of a file, and the time between two: less than the node waits for, and more. */
@@ -108,7 +108,7 @@ class Crowd {
 }
 
 /** A node's files, of which the next ones come in pieces. */
-class Files {
+export class Files {
   readonly cert: string;
   readonly key: string;
 

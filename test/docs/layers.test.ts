@@ -1,5 +1,6 @@
 // Each folder imports only what ARCHITECTURE.md's table says.
 
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { checkLayers, faultsOf, readLayers } from '../../scripts/layers.mjs';
 
@@ -28,4 +29,11 @@ describe('the folders', () => {
   ])('%s with %j is allowed', (file, source) => {
     expect(faultsOf(file, source, readLayers())).toEqual([]);
   });
+});
+
+it('secrets are compared in one place, and no hash of one by its text', () => {
+  const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
+  const having = (pattern: RegExp): string[] => files.filter((name) => pattern.test(readFileSync(`src/${name}`, 'utf8')));
+  expect(having(/timingSafeEqual/)).toEqual(['node/sameSecret.ts']);
+  expect(having(/\.hash\s*[!=]==|[!=]==\s*[\w.]+\.hash\b|\b(token|secret)\s*[!=]==\s*(?!undefined|null|'')[\w.]/)).toEqual([]);
 });
