@@ -32,7 +32,7 @@ export class EmbeddedDoor implements Door, PipeDoor {
   constructor(engine: Engine, warn: (text: string) => void, onWaiting: OnWaiting) {
     this.#engine = engine;
     this.#reception = new Reception(engine);
-    this.#incidents = new Incidents(warn);
+    this.#incidents = new Incidents((line) => warn(line));
     this.#onWaiting = onWaiting;
     engine.doors.add(this);
   }

@@ -89,7 +89,7 @@ export class TokenRequests {
     const { tasks, access, readOnly, raft, refusal, log } = this.#ports;
     const request = await tasks.readTokenRequest();
     if (this.#isOver || request === undefined) return false;
-    const { id, name } = request.record;
+    const { id } = request.record;
     if (readOnly !== '') {
       this.#complain(`its directory asks for the token ${id}, which waits: ${readOnly}`);
       return false;
@@ -99,8 +99,8 @@ export class TokenRequests {
       log.info(`the token ${id}, for which this node's directory asked, is in the log: the request was removed`);
       return false;
     }
-    if (this.#announced !== id)
-      log.info(`this node's directory asks for the token ${id}, ${JSON.stringify(name)}: it goes to whoever leads`);
+    // What a token is called is for those who may see tokens: /history shows this line.
+    if (this.#announced !== id) log.info(`this node's directory asks for the token ${id}: it goes to whoever leads`);
     this.#announced = id;
     if (refusal() === undefined) this.#put(request, "this node's directory");
     else raft()?.askAccess(request);

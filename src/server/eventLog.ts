@@ -1,4 +1,5 @@
-// The latest lines of a node's log, for those who look at it from afar. What was done by whom is not among them: that is for those who may read the log itself.
+// The latest lines of a node's log, for those who look at it from afar. Who did what, and whose connections and requests were refused, is not among them: that is for
+// those who may read the log itself.
 
 import type { EngineLog } from '../node/engineOptions.ts';
 
@@ -33,8 +34,9 @@ export class EventLog implements EngineLog {
     this.#log.info(text);
   }
 
-  warn(text: string): void {
-    this.#keep('warn', text);
+  /** `shown` is kept in place of `text`: the same without whom it is about. */
+  warn(text: string, shown = text): void {
+    this.#keep('warn', shown);
     this.#log.warn(text);
   }
 

@@ -1,5 +1,5 @@
 // Connections that the node closes, and requests that it refuses: counted for /metrics, and the kinds that somebody has to know of are told in
-// the log, each at once and then at most once a minute, with how often it has happened since.
+// the log, each at once and then at most once a minute, with how often it has happened since. Whose it was is for those who may read the log itself.
 
 import { assert } from '../core/assert.ts';
 import { ERRORS, type ErrorCode } from '../core/errors.ts';
@@ -25,6 +25,9 @@ const CLOSED = {
 
 export type CloseReason = keyof typeof CLOSED;
 
+/** Writes a line into the log. `what` is the same without whom it was about: no address, no token, nothing that names one. */
+export type Warn = (line: string, what: string) => void;
+
 /** Errors that say that a bound was reached, or a right is missing; most others are answers like any. */
 const TOLD_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'TOO_MANY_REQUESTS',
@@ -40,42 +43,42 @@ class Kind {
   count = 0;
   /** How often it had happened when it was told last. */
   #toldCount = 0;
-  /** What is to be told in a minute. */
+  /** What is to be told in a minute beside how often. */
   #latest = '';
   #isTold = false;
 
   /** Tells that it happened: now, or in its time. */
-  tell(warn: (text: string) => void, what: string, detail: string): void {
+  tell(warn: Warn, what: string, detail: string): void {
     if (this.#isTold) {
-      this.#latest = `${what}; the latest one: ${detail}`;
+      this.#latest = `; the latest one: ${detail}`;
       return;
     }
     this.#isTold = true;
     this.#toldCount = this.count;
-    warn(`${what}: ${detail}`);
-    this.#wait(warn);
+    warn(`${what}: ${detail}`, what);
+    this.#wait(warn, what);
   }
 
-  #wait(warn: (text: string) => void): void {
+  #wait(warn: Warn, what: string): void {
     const tellAgain = (): void => {
       const more = this.count - this.#toldCount;
       this.#isTold = more > 0;
       if (more === 0) return;
       this.#toldCount = this.count;
-      warn(`${more} more in the last minute: ${this.#latest}`);
-      this.#wait(warn);
+      const again = `${more} more in the last minute: ${what}`;
+      warn(again + this.#latest, again);
+      this.#wait(warn, what);
     };
     setTimeout(tellAgain, INCIDENT_LOG_MS).unref();
   }
 }
 
 export class Incidents {
-  readonly #warn: (text: string) => void;
+  readonly #warn: Warn;
   readonly #closed = new Map<CloseReason, Kind>();
   readonly #refused = new Map<ErrorCode, Kind>();
 
-  /** `warn` writes a line into the log. */
-  constructor(warn: (text: string) => void) {
+  constructor(warn: Warn) {
     this.#warn = warn;
     for (const reason of Object.keys(CLOSED)) this.#closed.set(reason as CloseReason, new Kind());
     for (const [code, { number }] of Object.entries(ERRORS)) if (number > 0) this.#refused.set(code as ErrorCode, new Kind());

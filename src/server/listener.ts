@@ -11,7 +11,7 @@ import { type Accounts, AccountsPace } from './accounts.ts';
 import type { ClientSocket } from './clientSocket.ts';
 import type { ClientPlaces } from './descriptors.ts';
 import { CHALLENGE, type Doorkeeper, type Visitor } from './doorkeeper.ts';
-import { type CloseReason, Incidents } from './incidents.ts';
+import { type CloseReason, Incidents, type Warn } from './incidents.ts';
 import { careful, carefully } from './mistakes.ts';
 import type { Origins } from './origins.ts';
 import { Places, systemPlaces } from './places.ts';
@@ -55,8 +55,7 @@ export interface ListenerEvents {
   message(session: Session, message: ArrayBuffer): void;
   drained(session: Session): void;
   closed(session: Session): void;
-  /** A line for the log. */
-  warn(text: string): void;
+  readonly warn: Warn;
   /** Something was thrown where nothing was to be. */
   broke(thrown: unknown): void;
 }
@@ -98,7 +97,7 @@ export class Listener {
       () => this.sessions.size,
       systemPlaces(() => this.#acceptor.lingering),
     );
-    this.incidents = new Incidents((text) => events.warn(text));
+    this.incidents = new Incidents(events.warn);
     this.#turnBudget = new TurnBudget<Session>(
       options.budget,
       (session, message) => events.message(session, message),

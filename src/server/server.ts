@@ -171,7 +171,7 @@ export class LogServer implements Door {
         message: (session, message) => this.#reception.message(session, new Uint8Array(message)),
         drained: (session) => this.#reception.drained(session),
         closed: (session) => this.#reception.closed(session),
-        warn: (text) => this.#log.warn(text),
+        warn: (line, what) => this.#log.warn(line, what),
         broke: (thrown) => engine.broke(thrown),
       },
       makeAcceptor,

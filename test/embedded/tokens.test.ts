@@ -83,7 +83,7 @@ it('are asked for in the data directory, before the first start or beside the lo
   await eventually(() => about().length === 3, 'the request was removed');
   expect([existsSync(path), await again.tokens()]).toEqual([false, []]);
   expect(about()).toEqual([
-    `this node's directory asks for the token ${id}, "first": it goes to whoever leads`,
+    `this node's directory asks for the token ${id}: it goes to whoever leads`,
     `the token ${id}, for which this node's directory asked, is in the log: the request was removed`,
     `the token ${id}, for which this node's directory asked, is in the log: the request was removed`,
   ]);

@@ -97,7 +97,7 @@ test('a request is asked for until it is in the log by a committed entry, and re
   await bench.look();
   expect([bench.file, bench.delays.at(-1)]).toEqual([undefined, LOOK_MS]);
   expect(bench.lines).toEqual([
-    'this node\'s directory asks for the token 00000000001, "op": it goes to whoever leads',
+    "this node's directory asks for the token 00000000001: it goes to whoever leads",
     "the token 00000000001, for which this node's directory asked, is in the log: the request was removed",
   ]);
 });

@@ -121,6 +121,25 @@ describe.each(ACCEPTORS)('by %s', (acceptor) => {
     return () => end();
   });
 
+  test('E124: /history says what was refused and closed, and not to whom: that is in the log alone', async () => {
+    const token = door.tokens.make({ name: 'payroll', scopes: SCOPES.read });
+    const visitor = new Visitor(door, shown(token));
+    await visitor.told(1);
+    visitor.socket.send(requestMessage(TRIM, TRIM_DRY_RUN, 8, 0));
+    expect((await visitor.told(2))[1]).toMatchObject({ kind: 'error', code: 'FORBIDDEN', requestId: 8 });
+    visitor.socket.send('no binary message');
+    await visitor.closed;
+    for (const what of [/ was refused with FORBIDDEN: /, / got a fatal error, and was closed: /])
+      expect(door.warnings.find((line) => what.test(line))).toContain(' from 127.0.0.1, ');
+    const metrics = shown(door.tokens.make({ scopes: SCOPES.metrics }));
+    const answer = await (await fetch(`${door.http}/history`, metrics)).text();
+    const texts = (JSON.parse(answer) as { events: { text: string }[] }).events.map(({ text }) => text);
+    expect(texts).toContain('a request was refused with FORBIDDEN');
+    expect(texts).toContain('a connection got a fatal error, and was closed');
+    for (const who of ['from 127.0.0.1', 'payroll', ...door.tokens.records.keys()])
+      expect([who, answer.includes(who)]).toEqual([who, false]);
+  });
+
   test('a stranger is told the version, and nothing else', async () => {
     const visitor = new Visitor(door);
     expect((await visitor.told(1))[0]).toEqual({ kind: 'authenticationNeeded', protocolVersion: 1, lowestVersion: 1 });

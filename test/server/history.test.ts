@@ -81,14 +81,18 @@ it('keeps 15 minutes and 24 hours, however long it runs, and nothing once it was
   expect(isWaiting()).toBe(false);
 });
 
-it('what the node said last is kept, as it was said; who did what is not among it', () => {
+it('what the node said last is kept, as it was said, but for who it was; who did what is not among it', () => {
   const said: string[] = [];
   const log = new EventLog({ info: (text) => void said.push(text), warn: () => undefined, error: () => undefined }, () => 7);
   for (let i = 0; i < 300; i += 1) log.info(`line ${i}`);
   log.warn('x'.repeat(5000));
+  log.warn('token abc was refused', 'somebody was refused');
   log.audit({ token: 'abc' }, 'token abc trimmed');
   expect(said).toHaveLength(301);
   expect(log.events).toHaveLength(256);
-  expect(log.events[0]).toEqual({ atMs: 7, level: 'info', text: 'line 45' });
-  expect(log.events.at(-1)).toEqual({ atMs: 7, level: 'warn', text: 'x'.repeat(1000) });
+  expect(log.events[0]).toEqual({ atMs: 7, level: 'info', text: 'line 46' });
+  expect(log.events.slice(-2)).toEqual([
+    { atMs: 7, level: 'warn', text: 'x'.repeat(1000) },
+    { atMs: 7, level: 'warn', text: 'somebody was refused' },
+  ]);
 });

@@ -11,7 +11,11 @@ describe('an incident', () => {
 
   test('is told at once, then once a minute with how often it came, and each reason by itself', () => {
     const lines: string[] = [];
-    const incidents = new Incidents((text) => lines.push(text));
+    const shown: string[] = [];
+    const incidents = new Incidents((line, what) => {
+      lines.push(line);
+      shown.push(what);
+    });
     for (let i = 0; i < 1000; i += 1) incidents.closed('flood', `number ${i}`);
     incidents.refused('OVERLOADED', 'too much');
     expect(lines).toEqual([
@@ -33,6 +37,10 @@ describe('an incident', () => {
     incidents.closed('flood', 'later');
     expect(lines[4]).toContain('later');
     expect(incidents.closedCounts.get('flood')?.count).toBe(1002);
+    // Without whom it was about.
+    const flood = 'a connection sent more than may wait, and was closed with 4002';
+    const refused = 'a request was refused with OVERLOADED';
+    expect(shown).toEqual([flood, refused, `999 more in the last minute: ${flood}`, `1 more in the last minute: ${flood}`, flood]);
   });
 
   test('that is an answer like any is counted, and not told', () => {
