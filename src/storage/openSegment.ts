@@ -53,6 +53,8 @@ export interface OpenSegment {
   readonly cutBytes: number;
   readonly commit: number;
   readonly damage: OpenDamage | undefined;
+  /** Whether the mark of its last write stands at its end: it has nothing less than it ever had. */
+  readonly isMarked: boolean;
 }
 
 /** A segment, and whose the entry before it is. */
@@ -81,6 +83,8 @@ function trusted(context: StorageContext, base: number, loaded: LoadedSegment): 
 interface Judged {
   readonly commit: number;
   readonly damage: OpenDamage | undefined;
+  /** See {@link OpenSegment}. */
+  readonly isMarked: boolean;
   /** Returns the bytes that were cut. */
   cutTail(): number;
 }
@@ -100,6 +104,7 @@ export function judgeOpen(context: StorageContext, base: number, loaded: LoadedS
   return {
     commit,
     damage: isAllThere(loaded, base, mark) ? found : unknownEnd(loaded, found, commit),
+    isMarked: mark?.at === loaded.end,
     cutTail: () => cutTail(context, loaded, base, mark, commit),
   };
 }
@@ -141,7 +146,7 @@ export function recoverOpen(
   const cutBytes = judged.cutTail();
   context.disk.close(loaded.file);
   const { end, lastTerm, dataEnd } = loaded;
-  return { end, lastTerm, dataEnd, cutBytes, commit: judged.commit, damage: undefined };
+  return { end, lastTerm, dataEnd, cutBytes, commit: judged.commit, damage: undefined, isMarked: judged.isMarked };
 }
 
 /** The open segment up to where it is damaged. Nothing of the file's entries is changed. */
@@ -167,7 +172,7 @@ function damagedOpen(
   disk.close(file);
   memory.setWord32(STATE.DAMAGED, 1);
   const { end, lastTerm, dataEnd } = withLeaders(context, base, loaded, last);
-  return { end, lastTerm, dataEnd, cutBytes: 0, commit: Math.min(found.bound, end), damage: { ...found, from: end } };
+  return { end, lastTerm, dataEnd, cutBytes: 0, commit: Math.min(found.bound, end), damage: { ...found, from: end }, isMarked: false };
 }
 
 /** The loaded segment without the beginning of a term whose no-op is damaged: nothing says who led in it. */

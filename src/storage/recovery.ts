@@ -56,6 +56,8 @@ export interface RecoveredLog {
   readonly nodes: FoundNodes;
   /** Undefined: there is none. Only a node that has others to heal it from starts with one. */
   readonly damage?: OpenDamage | undefined;
+  /** Whether it is known to have all that it ever had: it ends where the mark of its last write stands, or with a sealed segment. */
+  readonly isMarked: boolean;
 }
 
 /**
@@ -262,6 +264,7 @@ function recoverSegments(context: StorageContext, { names, bases }: Layout, know
     cutBytes: 0,
     commit: Math.min(commit, end),
     damage: found,
+    isMarked: found === undefined,
   };
 }
 
@@ -290,7 +293,10 @@ export function recover(context: StorageContext): RecoveredLog {
   memory.setWord(WORD.COMMIT, log.commit);
   const saved = saveRemoved(disk, directory, identity);
   if (log.damage !== undefined) return { ...log, identity: saveDamaged(disk, directory, saved, log.damage.hasKnownEnd) };
-  // Nothing was given up since it was found damaged, and it has everything again.
+  // Nothing was given up since it was found damaged, and what was lacking is there again. What else is damaged by now may have been cut as a torn write, as it would
+  // be at any start: not here, where the disk is known to have lost something (the same as in `mend`).
   const { beforeDamage } = saved;
-  return { ...log, identity: beforeDamage === undefined ? saved : saveStanding(disk, directory, saved, beforeDamage) };
+  if (beforeDamage === undefined) return { ...log, identity: saved };
+  const left = log.isMarked ? saveStanding(disk, directory, saved, beforeDamage) : saveDamaged(disk, directory, saved, false);
+  return { ...log, identity: left };
 }

@@ -123,6 +123,26 @@ describe('a damaged open segment', () => {
     expect(start(disk).recovered).toEqual(recovered);
   });
 
+  it('E125: counts again where the damage is gone at the next start, unless its last write is damaged then, which nobody could tell from a torn one', () => {
+    const killed = build(false);
+    const fourth = killed.ends[3] ?? 0;
+    const healedAt = SEGMENT_HEADER_BYTES + from + 2000;
+    const again = (disk: MemoryDisk): ReturnType<typeof start> => {
+      expect(start(disk).identity).toMatchObject({ standing: 'damaged', beforeDamage: 'voter' });
+      disk.flipBit(PATH, healedAt);
+      return start(disk);
+    };
+    const whole = again(new MemoryDisk(killed.image));
+    expect([whole.recovered.end, whole.identity.standing]).toEqual([killed.log.length, 'voter']);
+    const harmed = new MemoryDisk(killed.image);
+    harmed.flipBit(PATH, SEGMENT_HEADER_BYTES + fourth + 100);
+    const { recovered, identity } = again(harmed);
+    expect([recovered.end, recovered.damage]).toEqual([fourth, undefined]);
+    expect([identity.standing, identity.beforeDamage]).toEqual(['damaged', undefined]);
+    // For good: only a leader says when.
+    expect(start(harmed).identity).toEqual(identity);
+  });
+
   it('that is being mended is damaged, or what it was, after any crash', () => {
     const found = new Set<string>();
     for (const state of statesOf(damaged, (disk) => mendAll(disk, damaged))) {

@@ -73,6 +73,7 @@ function open(): Opened {
     openBase: undefined,
     cutBytes: 0,
     commit: 0,
+    isMarked: false,
     nodes: { configurations: [], removed: [], isUnknown: false },
   };
   new Tail(memory, () => undefined).start(0, 0, undefined);
