@@ -27,7 +27,7 @@ export interface TypedEntry<T> extends Entry {
 
 /** The entries of a range of the log, with their values. Every iteration reads it anew, from the same place. */
 export interface TypedReading<T> extends AsyncIterable<TypedEntry<T>> {
-  /** As of a {@link Reading}: everything before this offset was handed out. */
+  /** As of a {@link Reading}: everything before this offset was handed out. An entry that is not of the codec was not: it begins here. */
   readonly position: number;
   readonly bookmark: string;
 }
@@ -46,10 +46,14 @@ export interface TypedLog<T> {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
 const text: Codec<unknown> = {
   encode(value) {
-    if (typeof value === 'string') return value;
-    throw new TypeError(`a text must be a string, not ${describe(value)}`);
+    if (typeof value !== 'string') throw new TypeError(`a text must be a string, not ${describe(value)}`);
+    // UTF-8 has nothing for one half of a pair: another text would be in the log.
+    if (LONE_SURROGATE.test(value)) throw new TypeError('a text must be Unicode, and this one has half of a surrogate pair');
+    return value;
   },
   decode: (payload) => utf8.decode(payload),
 };
@@ -95,26 +99,40 @@ function decoded(codec: Codec<unknown>, entry: Entry): unknown {
 }
 
 class CodedReading implements TypedReading<unknown> {
+  readonly #log: LogClient;
   readonly #reading: Reading;
   readonly #codec: Codec<unknown>;
+  /** Where an entry begins that is not of the codec, and ended the iteration that began last. */
+  #stoppedAt: number | undefined;
 
-  constructor(reading: Reading, codec: Codec<unknown>) {
+  constructor(log: LogClient, reading: Reading, codec: Codec<unknown>) {
+    this.#log = log;
     this.#reading = reading;
     this.#codec = codec;
   }
 
   get position(): number {
-    return this.#reading.position;
+    return this.#stoppedAt ?? this.#reading.position;
   }
 
   get bookmark(): string {
-    return this.#reading.bookmark;
+    return this.#stoppedAt === undefined ? this.#reading.bookmark : this.#log.bookmark(this.#stoppedAt);
   }
 
   async *[Symbol.asyncIterator](): AsyncIterator<TypedEntry<unknown>> {
+    this.#stoppedAt = undefined;
     for await (const entry of this.#reading) {
       const { offset, nextOffset, term, timeMs, payload } = entry;
-      yield { offset, nextOffset, term, timeMs, payload, value: decoded(this.#codec, entry) };
+      yield { offset, nextOffset, term, timeMs, payload, value: this.#decoded(entry) };
+    }
+  }
+
+  #decoded(entry: Entry): unknown {
+    try {
+      return decoded(this.#codec, entry);
+    } catch (thrown) {
+      this.#stoppedAt = entry.offset;
+      throw thrown;
     }
   }
 }
@@ -133,6 +151,9 @@ class CodedLog implements TypedLog<unknown> {
   }
 
   async appendBatch(values: Iterable<unknown>, options?: AppendOptions): Promise<BatchReceipt> {
+    // A text is a list of its letters, and no batch.
+    if (typeof values !== 'object' || values === null || !(Symbol.iterator in values))
+      throw new TypeError(`a batch must be a list of values, not ${describe(values)}`);
     return this.#log.appendBatch(
       Array.from(values, (value) => this.#codec.encode(value)),
       options,
@@ -140,11 +161,11 @@ class CodedLog implements TypedLog<unknown> {
   }
 
   read(options?: ReadOptions): TypedReading<unknown> {
-    return new CodedReading(this.#log.read(options), this.#codec);
+    return new CodedReading(this.#log, this.#log.read(options), this.#codec);
   }
 
   subscribe(options?: SubscribeOptions): TypedReading<unknown> {
-    return new CodedReading(this.#log.subscribe(options), this.#codec);
+    return new CodedReading(this.#log, this.#log.subscribe(options), this.#codec);
   }
 }
 

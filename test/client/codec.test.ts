@@ -72,8 +72,10 @@ describe('a typed log', () => {
     const orders = typedLog<Order>(log, { codec: 'json' });
     const { offset, end } = await log.append('{');
     await orders.append({ id: 4, items: [] });
-    const failed = valuesOf(orders.read({ from: offset }));
-    await expect(failed).rejects.toMatchObject({ code: 'MALFORMED', outcome: 'failed', details: { offset, nextOffset: end } });
+    const reading = orders.read({ from: offset });
+    await expect(valuesOf(reading)).rejects.toMatchObject({ code: 'MALFORMED', outcome: 'failed', details: { offset, nextOffset: end } });
+    // It was not handed out: whoever keeps where a reading is does not pass over it.
+    expect([reading.position, reading.bookmark]).toEqual([offset, log.bookmark(offset)]);
     expect(await valuesOf(orders.read({ from: end, limit: 1 }))).toEqual([{ id: 4, items: [] }]);
   });
 
@@ -85,6 +87,9 @@ describe('a typed log', () => {
     const { end } = await log.end();
     const wrong = JSON.parse('5') as string;
     await expect(typedLog(log, { codec: 'text' }).append(wrong)).rejects.toThrow('a text must be a string');
+    // It would come back as another one.
+    await expect(typedLog(log, { codec: 'text' }).append('half \ud83d')).rejects.toThrow('half of a surrogate pair');
+    await expect(typedLog(log, { codec: 'text' }).appendBatch('two')).rejects.toThrow('a batch must be a list of values');
     expect((await log.end()).end).toBe(end);
   });
 
