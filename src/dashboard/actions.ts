@@ -33,16 +33,17 @@ export class Actions {
       this.#showCommands();
     });
     this.#transferTo.addEventListener('change', () => this.#showCommands());
-    this.#onSubmit(this.#trim, async (client, isDryRun) => {
-      const { start, end } = await client.trim({ to: Number(this.#trimTo.value), dryRun: isDryRun });
-      act.disabled = !isDryRun;
+    this.#onSubmit(this.#trim, this.#trimTo, async (client, typed, isDryRun) => {
+      const { start, end } = await client.trim({ to: Number(typed), dryRun: isDryRun });
+      // Another place may have been typed meanwhile, at which nobody has looked.
+      act.disabled = !isDryRun || this.#trimTo.value !== typed;
       const goes = bytesText(Math.max(0, start - (this.#status?.log.start ?? start)));
       return isDryRun
         ? `${goes} would go, for good: the log would go from offset ${start} to ${end}`
         : `the log goes from offset ${start} to ${end} now`;
     });
-    this.#onSubmit(this.#transfer, async (client, isDryRun) => {
-      const { from, leader, term } = await client.transfer({ to: Number(this.#transferTo.value), dryRun: isDryRun });
+    this.#onSubmit(this.#transfer, this.#transferTo, async (client, chosen, isDryRun) => {
+      const { from, leader, term } = await client.transfer({ to: Number(chosen), dryRun: isDryRun });
       if (isDryRun) return `node ${leader} would lead, in place of node ${from}; appends wait meanwhile, and none is lost`;
       return leader === null ? 'the office was given up; an election follows' : `node ${leader} leads in term ${term}`;
     });
@@ -67,14 +68,20 @@ export class Actions {
     part(this.#transfer, 'code', HTMLElement).textContent = `loglog transfer --to ${this.#transferTo.value} --url ${url}`;
   }
 
-  #onSubmit(form: HTMLFormElement, act: (client: LogClient, isDryRun: boolean) => Promise<string>): void {
+  /** `act` gets what `input` said when that was asked for, whatever it says once there is a client. */
+  #onSubmit(
+    form: HTMLFormElement,
+    input: { readonly value: string },
+    act: (client: LogClient, value: string, isDryRun: boolean) => Promise<string>,
+  ): void {
     const output = part(form, 'output', HTMLOutputElement);
     form.addEventListener('submit', (event) => {
       event.preventDefault();
+      const { value } = input;
       const isDryRun = event.submitter instanceof HTMLButtonElement && event.submitter.name === 'dry';
       say(output, 'the leader is asked…');
       this.#client()
-        .then((client) => act(client, isDryRun))
+        .then((client) => act(client, value, isDryRun))
         .then(
           (sentence) => say(output, sentence),
           (thrown: unknown) => say(output, thrown instanceof Error ? thrown.message : String(thrown), true),

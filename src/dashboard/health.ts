@@ -44,14 +44,16 @@ export function healthOf(own: NodeStatus, others: readonly NodeStatus[], nowMs: 
     return { state: 'down', sentence: 'Down: no node leads, so nothing can be appended', reasons: [why], command };
   }
   const view = (leader ?? own).cluster;
-  const reasons = new Set<string>(view.causes.map(({ sentence }) => sentence));
+  // What is wrong between two nodes the leader need not know.
+  const reasons = new Set<string>(
+    [view, ...all.map(({ cluster }) => cluster)].flatMap(({ causes }) => causes.map(({ sentence }) => sentence)),
+  );
   const count = view.nodes.length;
-  if (leader !== undefined && count > 1) {
-    for (const { id, isSelf, isConnected } of view.nodes)
-      if (!isSelf && !isConnected) reasons.add(`node ${id} is not connected to the leader`);
-    const voters = view.nodes.filter(({ role }) => role !== 'learner' && role !== 'reader').length;
-    if (view.toleratedFailures === 0 && voters > 2) reasons.add('one more node that fails stops the cluster');
-  }
+  // Of a leader that this browser does not reach nothing is known but what this node sees.
+  const seer = leader === undefined ? `node ${own.node.id}` : 'the leader';
+  for (const { id, isSelf, isConnected } of view.nodes) if (!isSelf && !isConnected) reasons.add(`node ${id} is not connected to ${seer}`);
+  const voters = view.nodes.filter(({ role }) => role !== 'learner' && role !== 'reader').length;
+  if (view.toleratedFailures === 0 && voters > 2) reasons.add('one more node that fails stops the cluster');
   for (const status of all) for (const reason of reasonsOf(status, nowMs)) reasons.add(reason);
   const [first, ...rest] = reasons;
   if (first !== undefined) return { state: 'degraded', sentence: `Degraded: ${first}`, reasons: rest, command };

@@ -10,7 +10,7 @@ import { consumersOf, showConsumers } from './consumers.ts';
 import { byId, element, row, say } from './dom.ts';
 import { Entries } from './entries.ts';
 import { healthOf } from './health.ts';
-import { bytesText, durationText, msText, timeText } from './texts.ts';
+import { bytesText, durationText, exactText, msText, timeText } from './texts.ts';
 
 /** Where this page is: a prefix that a proxy has put before it stays, with or without a slash at its end. */
 const BASE = new URL(`${location.origin}${location.pathname.replace(/\/?$/, '/')}`);
@@ -18,7 +18,10 @@ const LOOK_MS = 2000;
 const PATIENCE_MS = 5000;
 const TOKEN = 'loglog-token';
 
-class Unauthenticated extends Error {}
+/** The node asks for a token, or another one; its message is empty where none was shown. */
+class Refused extends Error {}
+/** The node answered, and did not say what was asked for. */
+class Withheld extends Error {}
 
 const main = document.querySelector('main') ?? document.body;
 const health = byId('health', HTMLParagraphElement);
@@ -37,10 +40,16 @@ async function facts<Fact>(base: URL, page: string): Promise<Fact> {
   const shown = token();
   const headers: Record<string, string> = shown === undefined ? {} : { authorization: `Bearer ${shown}` };
   const response = await fetch(new URL(page, base), { headers, cache: 'no-store', signal: AbortSignal.timeout(PATIENCE_MS) });
-  if (response.status === 401) throw new Unauthenticated();
-  if (!response.ok) throw new Error((await response.text()).trim() || `HTTP ${response.status}`);
-  if (base === BASE && page === 'status') scopes = (response.headers.get('loglog-scopes') ?? '').split(',');
-  return (await response.json()) as Fact;
+  if (response.ok) {
+    if (base === BASE && page === 'status') scopes = (response.headers.get('loglog-scopes') ?? '').split(',');
+    return (await response.json()) as Fact;
+  }
+  const why = (await response.text()).trim();
+  if (response.status === 401)
+    throw new Refused(shown === undefined ? '' : 'this token does not hold here: loglog token list shows those that do');
+  // Names that are not this node's get 403 as well, whatever is shown.
+  if (response.status === 403 && /\bscope\b/.test(why)) throw new Refused(why);
+  throw new Withheld(why || `HTTP ${response.status}${response.status === 503 ? ': it has not heard its leader for a while' : ''}`);
 }
 
 let client: Promise<LogClient> | undefined;
@@ -48,11 +57,23 @@ let client: Promise<LogClient> | undefined;
 /** One client for all; made anew where it could not connect. */
 function connected(): Promise<LogClient> {
   const url = BASE.href.replace(/^http/, 'ws').replace(/\/$/, '');
-  client ??= connect(url, { token: token() }).catch((thrown: unknown) => {
-    client = undefined;
-    throw thrown;
+  if (client !== undefined) return client;
+  const made = connect(url, { token: token() });
+  client = made;
+  made.catch(() => {
+    if (client === made) client = undefined;
   });
-  return client;
+  return made;
+}
+
+/** Another token is shown from now on: what the old one opened is no use, or not for long. */
+function forgetClient(): void {
+  client?.then(
+    (old) => old.close(),
+    () => undefined,
+  );
+  client = undefined;
+  told = {};
 }
 
 const charts = new Charts(byId('charts', HTMLDivElement));
@@ -95,7 +116,7 @@ function showNodes(own: NodeStatus, all: readonly NodeStatus[]): void {
 
 function showLog({ log, segments, seals, scrub, clients, node }: NodeStatus, kept: LogRetention | undefined): void {
   const bounds =
-    kept === undefined ? [] : [kept.bytes === null ? '' : bytesText(kept.bytes), kept.ageMs === null ? '' : durationText(kept.ageMs)];
+    kept === undefined ? [] : [kept.bytes === null ? '' : bytesText(kept.bytes), kept.ageMs === null ? '' : exactText(kept.ageMs)];
   const retention = kept === undefined ? 'unknown' : bounds.filter((bound) => bound !== '').join(', ') || 'all is kept';
   const tour = scrub.endsMs === null ? 'none' : `until ${timeText(scrub.endsMs)}`;
   const level =
@@ -155,27 +176,44 @@ function chosen(all: readonly NodeStatus[]): URL {
 /** Where a node's pages are that clients reach at `url`. */
 const pagesOf = (url: string): URL => new URL(`${url.replace(/^ws/, 'http').replace(/\/$/, '')}/`);
 
-async function look(): Promise<void> {
+/** Shows how it is, unless `isOver`: then another look has begun meanwhile, with another token perhaps. */
+async function look(isOver: () => boolean): Promise<void> {
   const own = await facts<NodeStatus>(BASE, 'status');
   const elsewhere = own.cluster.nodes.filter(({ isSelf }) => !isSelf);
   const asked = elsewhere.map(({ url }) => facts<NodeStatus>(pagesOf(url), 'status'));
   const others = (await Promise.allSettled(asked)).flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
-  history = await facts<NodeHistory>(chosen([own, ...others]), 'history');
+  // The node that is chosen may have gone just now: what is there of it stays.
+  const remembered = await facts<NodeHistory>(chosen([own, ...others]), 'history').catch(() => history);
+  if (isOver()) return;
+  history = remembered;
   tokenForm.hidden = true;
   main.hidden = false;
   showHealth(own, others);
   showNodes(own, [own, ...others]);
   actions.show(own, scopes);
   showHistory();
-  const isServed = own.mirror === null && own.node.leader !== null;
-  const [retention, consumers] = await Promise.all([kept(own), isServed ? consumersOf(connected, PATIENCE_MS) : undefined]);
-  showLog(own, retention);
-  showConsumers(consumers);
+  showLog(own, told.retention);
+  showConsumers(told.consumers);
+  void askLog(own);
+}
+
+/** What the log itself told this page last. */
+let told: { readonly retention?: LogRetention | undefined; readonly consumers?: Awaited<ReturnType<typeof consumersOf>> } = {};
+let isLogAsked = false;
+
+/** For the next look: a node that the client does not reach is no reason to show nothing of what others say. */
+async function askLog({ mirror, node }: NodeStatus): Promise<void> {
+  if (isLogAsked) return;
+  isLogAsked = true;
+  if (mirror === null && node.leader !== null) {
+    const [retention, consumers] = await Promise.all([kept(), consumersOf(connected, PATIENCE_MS)]);
+    told = { retention, consumers };
+  } else told = {};
+  isLogAsked = false;
 }
 
 /** How much is kept, as far as it is told to this page. */
-async function kept({ mirror, node }: NodeStatus): Promise<LogRetention | undefined> {
-  if (mirror !== null || node.leader === null) return undefined;
+async function kept(): Promise<LogRetention | undefined> {
   try {
     return await (await connected()).retention({ timeoutMs: PATIENCE_MS });
   } catch {
@@ -183,27 +221,39 @@ async function kept({ mirror, node }: NodeStatus): Promise<LogRetention | undefi
   }
 }
 
+/** Looks by number: only the last one goes on. */
+let lookCount = 0;
+
 async function lookOn(): Promise<void> {
+  lookCount += 1;
+  const own = lookCount;
+  const isOver = (): boolean => own !== lookCount;
   try {
-    await look();
+    await look(isOver);
   } catch (thrown) {
-    if (thrown instanceof Unauthenticated) {
-      tokenForm.hidden = false;
-      main.hidden = true;
-      health.className = '';
-      health.textContent = 'This node shows what it knows to those who have a token';
-      advice.replaceChildren();
-      if (token() !== undefined) {
-        sessionStorage.removeItem(TOKEN);
-        say(byId('token-fault', HTMLOutputElement), 'this token does not hold here: loglog token list shows those that do', true);
-      }
+    if (isOver()) return;
+    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    if (thrown instanceof Refused) {
+      askForToken(why);
       return;
     }
     health.className = 'down';
-    health.textContent = 'This node does not answer';
-    advice.replaceChildren(thrown instanceof Error ? `${thrown.message}\n` : '', 'What is below is of before. It is asked again.');
+    health.textContent = thrown instanceof Withheld ? 'This node answers, but does not say how it is' : 'This node does not answer';
+    advice.replaceChildren(`${why}\n`, 'What is below is of before. It is asked again.');
   }
-  setTimeout(() => void lookOn(), LOOK_MS);
+  if (!isOver()) setTimeout(() => void (isOver() || lookOn()), LOOK_MS);
+}
+
+/** `why` the one that was shown will not do; empty: none was. */
+function askForToken(why: string): void {
+  tokenForm.hidden = false;
+  main.hidden = true;
+  health.className = '';
+  health.textContent = 'This node shows what it knows to those who have a token';
+  advice.replaceChildren();
+  sessionStorage.removeItem(TOKEN);
+  forgetClient();
+  if (why !== '') say(byId('token-fault', HTMLOutputElement), why, true);
 }
 
 tokenForm.addEventListener('submit', (event) => {
@@ -211,6 +261,7 @@ tokenForm.addEventListener('submit', (event) => {
   sessionStorage.setItem(TOKEN, byId('token-text', HTMLInputElement).value.trim());
   byId('token-text', HTMLInputElement).value = '';
   say(byId('token-fault', HTMLOutputElement), '');
+  forgetClient();
   void lookOn();
 });
 spanChoice.addEventListener('change', showHistory);

@@ -127,7 +127,25 @@ describe.runIf(CHROMIUM !== undefined)('in Chromium', () => {
     await page.click('#transfer [name=dry]');
     await sees('#transfer output', new RegExp(`^node ${follower} would lead, in place of node`));
     expect(await text('#trim code')).toMatch(/^loglog trim --to \d+ --url ws:/);
+    expect(await page.isDisabled('#trim [name=act]')).toBe(false);
     await log.close();
+  });
+
+  it('E126: trims nothing at which nobody has looked: not what was typed while the leader was asked about another place', async () => {
+    page = await opened(cluster.urls[0] ?? '');
+    await sees('#nodes', /leader/);
+    await page.evaluate(`(() => {
+      const to = document.getElementById('trim-to');
+      const type = (text) => {
+        to.value = text;
+        to.dispatchEvent(new Event('input'));
+      };
+      type('0');
+      document.querySelector('#trim [name=dry]').click();
+      type('999');
+    })()`);
+    await sees('#trim output', /would go, for good/);
+    expect(await page.isDisabled('#trim [name=act]')).toBe(true);
   });
 
   it('says what is wrong while the leader is dead, and that it is over', async () => {
@@ -169,6 +187,35 @@ describe.runIf(CHROMIUM !== undefined)('in Chromium', () => {
     }
     // A node alone has nobody to hand over to.
     expect(seen).toEqual([[], ['trim'], ['trim']]);
+    await admin.close();
+  });
+
+  it('takes another token where one does not do, or does no more, and reads by that', async () => {
+    const show = async (token: string): Promise<void> => {
+      await page.fill('#token-text', token);
+      await page.click('#token [type=submit]');
+    };
+    const admin = await guarded.connect();
+    await admin.append('read by another token');
+    const blind = await admin.createToken({ name: 'blind', scopes: ['read'] });
+    const brief = await admin.createToken({ name: 'brief', scopes: ['metrics', 'read'] });
+    page = await opened(guarded.urls[0] ?? '');
+    await show(blind.token);
+    await sees('#token-fault', /scope metrics/);
+    await show(brief.token);
+    await sees('#nodes', /leader/);
+    await page.click('#find [type=submit]');
+    await sees('#entries', /read by another token/);
+    await admin.revokeToken(brief.id);
+    await sees('#token-fault', /does not hold/);
+    await show(guarded.adminToken);
+    await sees('#nodes', /leader/);
+    await admin.append('read by the third');
+    await page.click('#find [type=submit]');
+    await sees('#entries', /read by the third/);
+    await page.fill('#trim-to', '0');
+    await page.click('#trim [name=dry]');
+    await sees('#trim output', /would go, for good/);
     await admin.close();
   });
 

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { beginningOf } from '../../src/dashboard/beginning.ts';
 import { healthOf } from '../../src/dashboard/health.ts';
-import { bytesText, durationText, payloadText } from '../../src/dashboard/texts.ts';
+import { bytesText, durationText, exactText, payloadText } from '../../src/dashboard/texts.ts';
 import type { NodeStatus } from '../../src/node/status.ts';
 import { nodeStatus } from './status.ts';
 
@@ -33,6 +33,15 @@ describe('health', () => {
       'loglog doctor ws://node1:7070',
     ]);
     expect(reasons).toEqual(['one more node that fails stops the cluster']);
+  });
+
+  it('is degraded where this node lacks another one, although the browser does not reach the leader', () => {
+    const [own] = at([1, 2, 3], 2, [3]);
+    expect(healthOf(own as NodeStatus, [], 0)).toMatchObject({
+      state: 'degraded',
+      sentence: 'Degraded: node 3 is not connected to node 1',
+      reasons: [],
+    });
   });
 
   it('is down where nobody leads, and says why', () => {
@@ -77,5 +86,24 @@ it('payloads are text, JSON or bytes, and no more than is worth looking at', () 
   expect(payloadText(new Uint8Array([0xff, 0x41]), 'JSON')).toBe('\ufffdA');
   expect(payloadText(new Uint8Array(5000).fill(65), 'text', 5_000_000)).toBe(`${'A'.repeat(2048)} … 5.00 MB more`);
   expect([bytesText(null), bytesText(999), bytesText(1500)]).toEqual(['unknown', '999 B', '1.50 kB']);
+  expect([999_499, 999_500, 999_999, 1e6, 1.5e15, 66.666].map(bytesText)).toEqual([
+    '999 kB',
+    '1.00 MB',
+    '1.00 MB',
+    '1.00 MB',
+    '1500 TB',
+    '67 B',
+  ]);
   expect([durationText(0), durationText(90_000), durationText(3 * DAY_MS)]).toEqual(['0 s', '1 min', '3 d']);
+  expect([1500, 90_000, 1.5 * DAY_MS, 7 * DAY_MS, 0].map(exactText)).toEqual(['1500 ms', '90 s', '36 h', '7 d', '0 ms']);
+});
+
+it('JSON is shown as it was written: only the space between changes', () => {
+  const shown = (text: string): string => payloadText(new TextEncoder().encode(text), 'JSON');
+  for (const value of [{ a: [1, { b: '},: [' }], c: {}, d: [], e: 'x"\\', 'f:': null }, [], 'text', -1.5, [[[]]]])
+    expect(shown(JSON.stringify(value))).toBe(JSON.stringify(value, null, 2));
+  // What it means to JavaScript is another number, and half of what is there.
+  expect(shown('{"id":12345678901234567890, "id":\n1.0}')).toBe('{\n  "id": 12345678901234567890,\n  "id": 1.0\n}');
+  const deep = shown(`${'['.repeat(1000)}${']'.repeat(1000)}`);
+  expect(deep.length).toBeLessThan(2000 * 70);
 });
