@@ -1,6 +1,7 @@
 // What the dashboard says, as pure functions: how a cluster is, where a reading begins that somebody typed, and what payloads look like.
 
 import { describe, expect, it } from 'vitest';
+import type { Cause } from '../../src/core/causes.ts';
 import { beginningOf } from '../../src/dashboard/beginning.ts';
 import { healthOf } from '../../src/dashboard/health.ts';
 import { bytesText, durationText, exactText, payloadText } from '../../src/dashboard/texts.ts';
@@ -44,6 +45,17 @@ describe('health', () => {
     });
   });
 
+  it('goes by the leader of the latest term, and by what any node knows to be wrong', () => {
+    const [own, ...others] = at([1, 2, 3], 2) as [NodeStatus, NodeStatus, NodeStatus];
+    const former = nodeStatus({ id: 3, ids: [1, 2, 3], leader: 3, down: [1, 2] });
+    const old: NodeStatus = { ...former, node: { ...former.node, term: 2 } };
+    expect(healthOf(old, [own, ...others.slice(0, 1)], 0).state).toBe('healthy');
+    const cause: Cause = { code: 'ONE_WAY', node: 3, sentence: 'node 3 does not reach node 1' };
+    expect(healthOf({ ...own, cluster: { ...own.cluster, causes: [cause] } }, others, 0).sentence).toBe(
+      'Degraded: node 3 does not reach node 1',
+    );
+  });
+
   it('is down where nobody leads, and says why', () => {
     const [own] = at([1, 2, 3], 0, [2, 3]);
     const { state, sentence, reasons } = healthOf(own as NodeStatus, [], 0);
@@ -67,6 +79,12 @@ describe('health', () => {
       "the clock of node 2 is off, and the log's time stands still",
       'a certificate of node 2 (node) expires in 3 d',
     ]);
+    const openDamage = { from: 0, committed: 0, durable: 9, sentence: 'damage' };
+    const low: NodeStatus = { ...other, disk: { ...other.disk, level: 'low' }, scrub: { ...other.scrub, openDamage } };
+    expect(healthOf(own, [low], 0)).toMatchObject({
+      sentence: 'Degraded: the disk of node 2 fills up',
+      reasons: ['the newest segment of node 2 is damaged, so it does not count'],
+    });
   });
 });
 

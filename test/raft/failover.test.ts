@@ -139,6 +139,24 @@ describe('the process of a leader that has ended', () => {
     expect([cluster.leaders, cluster.node(2).raft.currentTerm]).toEqual([[2], 2]);
   });
 
+  test('is succeeded as soon however often it is told: no refusal puts the rehearsal off', () => {
+    const cluster = led();
+    die(cluster, 1, 2, 3);
+    for (let i = 0; i < 15; i += 1) {
+      cluster.pass(TIMEOUT_MS / 100);
+      for (const id of [2, 3]) cluster.node(id).turn((raft) => raft.gone(1));
+    }
+    expect(cluster.leaders.length).toBe(1);
+  });
+
+  test('gives whoever has the vote a whole timeout for its campaign', () => {
+    const cluster = led();
+    die(cluster, 1, 2, 3);
+    cluster.node(3).turn((raft) => raft.step(2, { ...preVote(2), isPreVote: false }));
+    expect(cluster.node(3).vote).toEqual({ currentTerm: 2, votedFor: 2 });
+    expect(cluster.node(3).raft.deadlineMs - cluster.nowMs).toBeGreaterThanOrEqual(TIMEOUT_MS);
+  });
+
   test('makes nobody try for ever at that pace: after an election timeout the usual ones hold', () => {
     const cluster = led();
     die(cluster, 1, 2);

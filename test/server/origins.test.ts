@@ -33,5 +33,6 @@ it.each([
   ['http://localhost.evil.example', ''],
   ['null', 'node-a.example:7070'],
   ['file://localhost', 'node-a.example:7070'],
+  ['chrome-extension://localhost', 'node-a.example:7070'],
   ['nonsense', 'nonsense'],
 ])('a page of %j is not at %j', (origin, host) => expect(origins.isAllowed(origin, host)).toBe(false));
