@@ -10,7 +10,7 @@ import { startCluster } from '../../src/testing/testCluster.ts';
 import { Random } from '../assembly/random.ts';
 
 const SEED = Number(process.env.CONSUMER_SEED ?? 1);
-const KILLS = Number(process.env.CONSUMER_KILLS ?? 12);
+const KILLS = Number(process.env.CONSUMER_KILLS ?? 8);
 const NAMES = ['one', 'two', 'three', 'four', 'five'];
 const READER = fileURLToPath(new URL('../../dist/test/e2e/consumerReader.js', import.meta.url));
 const DEADLINE_MS = 120_000;

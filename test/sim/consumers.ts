@@ -20,10 +20,11 @@ import { logTimeIn, readState } from '../../src/format/controlEntries.ts';
 import { kindOf, payloadBytesOf } from '../../src/format/entry.ts';
 import type { ConsumerOutcome } from '../../src/node/consumers.ts';
 import { Random } from '../assembly/random.ts';
+import { SETS_FROM } from './sets.ts';
 import { promise } from './violation.ts';
 import type { World } from './world.ts';
 
-/** Seeds with consumers, of sixteen in a row: odd ones, as in the others a node is wrong about its disk, and may come to be the only voter. */
+/** Seeds with consumers, of sixteen in a row from SETS_FROM on: odd ones, as in the others a node is wrong about its disk, and may come to be the only voter. */
 const WITH_CONSUMERS = [1, 3, 11];
 /** Up to so many requests. */
 const MOST = 150;
@@ -88,7 +89,7 @@ export class Consumers {
   constructor(world: World) {
     this.#world = world;
     this.#random = new Random(world.seed ^ 0x63_6f_6e);
-    this.isOn = WITH_CONSUMERS.includes(world.seed % 16) && world.levels.highest >= CONSUMERS_LEVEL;
+    this.isOn = world.seed >= SETS_FROM && WITH_CONSUMERS.includes(world.seed % 16) && world.levels.highest >= CONSUMERS_LEVEL;
   }
 
   start(): void {

@@ -19,7 +19,7 @@ export const CONSUMER_MUTANTS: readonly Mutant[] = [
     foundBy: ['consumers'],
     withinSeeds: 100,
     from: FROM,
-    foundAt: 10_001,
+    foundAt: 10_003,
   },
   {
     name: 'fenced reader that still commits',
@@ -49,6 +49,7 @@ export const CONSUMER_MUTANTS: readonly Mutant[] = [
     foundBy: ['consumers'],
     withinSeeds: 400,
     from: FROM,
+    foundAt: 10_001,
   },
   {
     name: 'index of fences that outlives its table',
@@ -59,7 +60,7 @@ export const CONSUMER_MUTANTS: readonly Mutant[] = [
     foundBy: ['consumers', 'log state', 'soundness'],
     withinSeeds: 200,
     from: FROM,
-    foundAt: 10_019,
+    foundAt: 10_001,
   },
   {
     name: 'retention past a consumer',
@@ -71,6 +72,6 @@ export const CONSUMER_MUTANTS: readonly Mutant[] = [
     foundBy: ['consumers'],
     withinSeeds: 300,
     from: FROM,
-    foundAt: 10_065,
+    foundAt: 10_001,
   },
 ];
