@@ -80,13 +80,14 @@ export class LifeLane implements Lane {
     }
   }
 
-  /** Has `node` read what it has lost something of: it is to give all of it, or an error. */
-  async #readAt({ url }: ClusterNode, base: number): Promise<void> {
+  /** Has `node` read all of what it has lost something of: it is to give all of it, or an error. */
+  async #readAll({ url }: ClusterNode, base: number, end: number): Promise<void> {
     const { context } = this.#life;
     try {
       const connection = await connectTo(url);
       try {
-        await connection.read(base, { maxBytes: READ_BYTES });
+        for (let [at, bytes] = [base, 1]; at < end && bytes > 0; at += bytes)
+          ({ bytes } = await connection.read(at, { maxBytes: READ_BYTES }));
       } finally {
         connection.socket.terminate();
       }
@@ -115,7 +116,7 @@ export class LifeLane implements Lane {
       happen: () => {
         this.#life.archive.flipped.push({ node: node.id, base, end });
         flipBit(join(node.data, segmentName(base)), SEGMENT_HEADER_BYTES + offset - base);
-        return this.#readAt(node, base);
+        return this.#readAll(node, base, end);
       },
     };
   }
