@@ -6,10 +6,11 @@ import { SESSIONS_LEVEL } from '../../src/core/levels.ts';
 import { Random } from '../assembly/random.ts';
 import { Producer } from './producer.ts';
 import type { SessionPlace } from './sessionModel.ts';
+import { SETS_FROM } from './sets.ts';
 import { promise } from './violation.ts';
 import type { World } from './world.ts';
 
-/** Seeds with producers, of four in a row. */
+/** Seeds with producers, of four in a row, from SETS_FROM on. */
 const WITH_PRODUCERS = [1, 3];
 
 export class Sessions {
@@ -23,7 +24,7 @@ export class Sessions {
   constructor(world: World) {
     this.#world = world;
     this.#random = new Random(world.seed ^ 0x73_65_73);
-    this.isOn = world.levels.highest >= SESSIONS_LEVEL && WITH_PRODUCERS.includes(world.seed % 4);
+    this.isOn = world.levels.highest >= SESSIONS_LEVEL && world.seed >= SETS_FROM && WITH_PRODUCERS.includes(world.seed % 4);
   }
 
   /** How many sessions nodes let the log have, and after how long one is forgotten that rests. */

@@ -1,5 +1,6 @@
 // Bugs of producers' sessions.
 
+import { SETS_FROM } from '../sets.ts';
 import type { Mutant } from './mutant.ts';
 
 const APPENDS = 'src/node/appends.ts';
@@ -24,20 +25,23 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['sessions', 'history'],
     withinSeeds: 400,
+    from: SETS_FROM,
   },
   {
     name: 'sequence accepted twice after a failover',
     what: 'a follower stores the entries of sessions and does not fold them: when it leads, it takes again what is there',
     patches: [{ file: FOLD, find: 'kind > KIND_NOOP', replace: 'kind > KIND_NOOP && kind !== 8' }],
-    foundBy: ['sessions', 'log state', 'history'],
+    foundBy: ['sessions', 'log state', 'history', 'soundness'],
     withinSeeds: 60,
+    from: SETS_FROM,
   },
   {
     name: 'fenced producer that still appends',
     what: 'the session that a producer had before stays beside its new one',
-    patches: [{ file: FORMAT, find: 'removeRow(table, older);', replace: '' }],
+    patches: [{ file: FORMAT, find: 'removeRow(table, older);', replace: 'void 0;' }],
     foundBy: ['sessions'],
     withinSeeds: 100,
+    from: SETS_FROM,
   },
   {
     name: 'sessions that differ between nodes',
@@ -45,6 +49,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
     patches: [{ file: FOLD, find: 'sessions: NO_SESSIONS }, NO_ENDS', replace: 'sessions: this.sessions }, NO_ENDS' }],
     foundBy: ['sessions', 'log state', 'soundness'],
     withinSeeds: 200,
+    from: SETS_FROM,
   },
   {
     name: 'node that begins without sessions',
@@ -52,6 +57,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
     patches: [{ file: FOLD, find: 'this.producers.replace(sessions);', replace: '' }],
     foundBy: ['sessions', 'log state', 'soundness'],
     withinSeeds: 200,
+    from: SETS_FROM,
   },
   {
     name: 'expiry that lets a late message in',
@@ -66,6 +72,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['history', 'sessions'],
     withinSeeds: 300,
+    from: SETS_FROM,
   },
   {
     name: 'repeat acknowledged before the commit',
@@ -73,6 +80,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
     patches: [{ file: REPEATS, find: 'found.end <= this.#ports.memory.commit', replace: 'found.end > 0' }],
     foundBy: ['sessions', 'majority', 'history'],
     withinSeeds: 300,
+    from: SETS_FROM,
   },
   {
     name: 'places of an earlier term',
@@ -80,5 +88,6 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
     patches: [{ file: REPEATS, find: 'this.#known.clear();\n        this.#knownCount = 0;\n        for', replace: 'for' }],
     foundBy: ['sessions'],
     withinSeeds: 600,
+    from: SETS_FROM,
   },
 ];
