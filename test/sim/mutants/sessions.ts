@@ -6,27 +6,9 @@ import type { Mutant } from './mutant.ts';
 const APPENDS = 'src/node/appends.ts';
 const REPEATS = 'src/node/repeats.ts';
 const FOLD = 'src/memory/logFold.ts';
-const SESSIONS = 'src/memory/logSessions.ts';
 const FORMAT = 'src/format/sessions.ts';
 
 export const SESSION_MUTANTS: readonly Mutant[] = [
-  {
-    name: 'duplicate after a trim',
-    what: 'what is sent again is looked for in the log, and taken for new where the entry that it goes by was trimmed',
-    patches: [
-      {
-        file: APPENDS,
-        find: 'session.sequence > last.sequence',
-        replace: 'session.sequence > last.sequence || last.last < this.#memory.word(WORD.START)',
-      },
-      { file: APPENDS, find: 'sequence === last.sequence + 1', replace: 'sequence <= last.sequence + 1' },
-      { file: SESSIONS, find: 'sequence === last.sequence + 1', replace: 'sequence <= last.sequence + 1' },
-      { file: FORMAT, find: 'change.sequence !== sequence + 1', replace: 'change.sequence > sequence + 1' },
-    ],
-    foundBy: ['sessions', 'history'],
-    withinSeeds: 400,
-    from: SETS_FROM,
-  },
   {
     name: 'sequence accepted twice after a failover',
     what: 'a follower stores the entries of sessions and does not fold them: when it leads, it takes again what is there',
@@ -40,23 +22,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
     what: 'the session that a producer had before stays beside its new one',
     patches: [{ file: FORMAT, find: 'removeRow(table, older);', replace: 'void 0;' }],
     foundBy: ['sessions'],
-    withinSeeds: 100,
-    from: SETS_FROM,
-  },
-  {
-    name: 'sessions that differ between nodes',
-    what: 'sessions of entries that are cut stay in the table',
-    patches: [{ file: FOLD, find: 'sessions: NO_SESSIONS }, NO_ENDS', replace: 'sessions: this.sessions }, NO_ENDS' }],
-    foundBy: ['sessions', 'log state', 'soundness'],
-    withinSeeds: 200,
-    from: SETS_FROM,
-  },
-  {
-    name: 'node that begins without sessions',
-    what: 'a node whose log begins with a state entry does not take its sessions over',
-    patches: [{ file: FOLD, find: 'this.producers.replace(sessions);', replace: '' }],
-    foundBy: ['sessions', 'log state', 'soundness'],
-    withinSeeds: 200,
+    withinSeeds: 60,
     from: SETS_FROM,
   },
   {
@@ -71,7 +37,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
       },
     ],
     foundBy: ['history', 'sessions'],
-    withinSeeds: 300,
+    withinSeeds: 60,
     from: SETS_FROM,
   },
   {
@@ -79,15 +45,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
     what: 'what is sent again is answered as soon as it is found, committed or not',
     patches: [{ file: REPEATS, find: 'found.end <= this.#ports.memory.commit', replace: 'found.end > 0' }],
     foundBy: ['sessions', 'majority', 'history'],
-    withinSeeds: 300,
-    from: SETS_FROM,
-  },
-  {
-    name: 'places of an earlier term',
-    what: 'places that a leader remembers outlive its office',
-    patches: [{ file: REPEATS, find: 'this.#known.clear();\n        this.#knownCount = 0;\n        for', replace: 'for' }],
-    foundBy: ['sessions'],
-    withinSeeds: 600,
+    withinSeeds: 60,
     from: SETS_FROM,
   },
 ];
