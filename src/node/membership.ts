@@ -100,8 +100,14 @@ export function checkLogMembership(
   const { identity, nodes: said, commit } = recovered;
   const { configurations } = said;
   const { nodeId, instance } = identity;
-  const committed = configurations.filter(({ end }) => end <= commit).map(({ members }) => members);
-  if (hasDirectory(removedBy(said.removed, committed, MAX_REMOVED_NODES), { id: nodeId, instance })) {
+  const committed = configurations.filter(({ end }) => end <= commit);
+  // Another generation begins with what it says itself.
+  const first = Math.max(
+    0,
+    committed.findLastIndex(({ removed }) => removed !== undefined),
+  );
+  const sets = committed.slice(first).map(({ members }) => members);
+  if (hasDirectory(removedBy(committed[first]?.removed ?? said.removed, sets, MAX_REMOVED_NODES), { id: nodeId, instance })) {
     throw refusal(
       `${directory} was removed from its cluster (node ${nodeId}, instance ${instance}), for good: start the node with an empty directory, and add it again`,
     );

@@ -215,8 +215,9 @@ export class Membership {
     const last = this.#configurations.findLastIndex(({ end }) => end <= commit);
     if (last < 0) return;
     for (const [i, { members }] of this.#configurations.slice(0, last).entries()) {
-      const next = this.#configurations[i + 1]?.members ?? [];
-      this.#removed = removedAfter(this.#removed, members, next, MAX_REMOVED_NODES);
+      const next = this.#configurations[i + 1];
+      // Another generation begins with what it says itself.
+      this.#removed = next?.removed ?? removedAfter(this.#removed, members, next?.members ?? [], MAX_REMOVED_NODES);
     }
     this.#configurations = this.#configurations.slice(last);
     this.#isCommitted = true;
