@@ -8,6 +8,7 @@ import { LogError } from '../core/errors.ts';
 import { doesCount, type EntryTerm, NO_INSTANCE } from '../core/ids.ts';
 import { MEMBERS_LEVEL } from '../core/levels.ts';
 import type { ChangeOutcome, ChangeRefusal, MemberChange } from '../core/memberChanges.ts';
+import { hasDirectory } from '../core/members.ts';
 import type { Peer } from '../core/peers.ts';
 import { type AccessChange, accessPayload, readAccess } from '../format/access.ts';
 import { configurationPayload } from '../format/configuration.ts';
@@ -689,6 +690,9 @@ export class Replica {
     if (id === NO_INSTANCE || memory.commit < this.#generationEnd) return;
     // A `new` node counts, but what it is fed may pass through earlier generations; it is a voter when it has all that was committed.
     if (this.raft.standing !== 'voter') return;
+    // Where the log says who is in it, one that joins is no stranger from the first set on that it passes: its own generation has itself.
+    const { members, settings } = this.raft;
+    if (members.latest !== undefined && !hasDirectory(members.committedSet, settings)) return;
     this.#ports.saveGeneration(id);
     memory.knownGeneration = id;
     this.#isGenerationKnown = true;
