@@ -171,7 +171,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'lists not compared',
     what: 'R2a: nodes of different lists talk with each other, and each counts by its own',
-    patches: [{ file: 'src/protocol/peerHandshake.ts', find: 'if (isSameSet(nodes, self.nodes))', replace: 'if (nodes.length > 0)' }],
+    patches: [{ file: 'src/protocol/peerHandshake.ts', find: 'isSameSet(nodes, self.nodes))', replace: 'nodes.length > 0)' }],
     foundBy: ['election safety', 'log matching', 'committed bytes', 'leader completeness', 'majority', 'progress', 'convergence'],
     withinSeeds: 300,
   },
@@ -480,7 +480,13 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'writers of a cluster commit',
     what: 'what the leader alone has on its disk counts as committed, although there are other nodes',
-    patches: [{ file: 'src/replication/nodesOfLog.ts', find: 'return settings.nodes.length === 1;', replace: 'return true;' }],
+    patches: [
+      {
+        file: 'src/replication/nodesOfLog.ts',
+        find: 'if (leadership === undefined || !members.isAlone)',
+        replace: 'if (leadership === undefined)',
+      },
+    ],
     foundBy: ['majority'],
     withinSeeds: 20,
   },

@@ -29,14 +29,14 @@ export const LOG_STATE_MUTANTS: readonly Mutant[] = [
   {
     name: 'time by the own clock alone',
     what: 'a leader compares its clock with what it was when the node started, and not with those of the others',
-    patches: [{ file: GUARD, find: 'if (nodes.length === 1)', replace: 'if (nodes.length > 0)' }],
+    patches: [{ file: GUARD, find: 'voters.length === 1 && voters[0] === self', replace: 'voters.length > 0' }],
     foundBy: ['log state'],
     withinSeeds: 120,
   },
   {
     name: 'leap of a node alone',
     what: 'a node alone goes by its clock wherever that leaps while it runs',
-    patches: [{ file: GUARD, find: 'trustsClock ?', replace: '!trustsClock ?' }],
+    patches: [{ file: GUARD, find: 'aroundMs = trustsClock ?', replace: 'aroundMs = !trustsClock ?' }],
     foundBy: ['log state'],
     withinSeeds: 400,
     foundAt: 146,
