@@ -39,6 +39,8 @@ export class QuorumWatch {
     const others = this.#others();
     const said = [...this.#said].filter(([id]) => others.includes(id));
     if (leader !== 0 || !lackedLeader || said.length < others.length) return undefined;
+    if (others.length === 0 && own.standing === 'stranger')
+      return `node ${node} is in no set of nodes yet: add it, wherever a member is reached, with loglog member add ${node}@HOST:PORT/PEERPORT`;
     const all = [[node, own] as const, ...said].sort(([a], [b]) => a - b);
     const electors = electorsOf(all.map(([, part]) => part));
     const voters = all.filter(([, part]) => electors.includes(part));

@@ -294,7 +294,7 @@ it('what cannot be read any more, as a node that runs has removed it, is not com
   }
   const given = [member(directory, 1), member(directory, 2)];
   expect(directoryFindings(given, false, NOW_MS, new Trimmed()).findings).toEqual([]);
-  expect(gone).toBe(2);
+  expect(gone).toBeGreaterThanOrEqual(2);
 });
 
 describe('the file that is written to measure a disk', () => {

@@ -53,7 +53,7 @@ test('exposure: a node that others reach starts with what is needed, or with --i
   expect(exposureOf(configOf({ peers, peerHost: '10.0.0.1' }), false)).toMatchObject({ areClientsOutside: false, arePeersOutside: true });
   expect(() => openSentence(configOf({ peers, peerHost: '10.0.0.1' }), false)).toThrow(/reach this node at 10\.0\.0\.1, so/);
   expect(exposureOf(configOf({ peers, peerHost: '10.0.0.1' }), true)).toMatchObject({ arePeersOutside: false });
-  expect(exposureOf(configOf({ peers: '1=10.0.0.1:1/2' }), false)).toMatchObject({ areClientsOutside: true, arePeersOutside: false });
+  expect(exposureOf(configOf({ peers: '1=10.0.0.1:1/2' }), false)).toMatchObject({ areClientsOutside: true, arePeersOutside: true });
 });
 
 test('exposure: files for TLS that belong together are given together', () => {

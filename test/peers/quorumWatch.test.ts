@@ -32,6 +32,14 @@ describe('too few nodes that may vote', () => {
     expect(said).toBeUndefined();
   });
 
+  test('are none where no set has this node: it is to be added', () => {
+    const watch = new QuorumWatch(() => []);
+    const stranger = { standing: 'stranger', isFounder: false } as const;
+    const said = [0, 0].map(() => watch.look(4, stranger, 0));
+    expect(said[0]).toBeUndefined();
+    expect(said[1]).toContain('loglog member add 4@HOST:PORT/PEERPORT');
+  });
+
   test('are said as long as there is no leader, and from the second look on', () => {
     const watch = new QuorumWatch(() => [1, 3]);
     const stranger = { standing: 'stranger', isFounder: false } as const;

@@ -4,10 +4,11 @@ import { configure } from '../../core/config.ts';
 import { LogError } from '../../core/errors.ts';
 import { asFlags } from '../../core/giving.ts';
 import { electorsOf, NO_INSTANCE } from '../../core/ids.ts';
-import { formatNodes } from '../../core/nodeSet.ts';
+import { formatNodes, type NodeSet } from '../../core/nodeSet.ts';
 import type { Generation } from '../../format/controlEntries.ts';
 import { generationIn, lastTermIn } from '../../generation/survivors.ts';
 import type { Identity } from '../../storage/dataDirectory.ts';
+import { isDamage } from '../../storage/examiner.ts';
 import { fileSystemOf } from '../../storage/fileSystem.ts';
 import { NodeDisk } from '../../storage/nodeDisk.ts';
 import { type DirectoryFacts, examineDirectory } from '../../storage/offline.ts';
@@ -84,11 +85,21 @@ function standingFindings({ directory, identity }: DirectoryFacts): Finding[] {
   return known === undefined ? [] : [finding(known[0], directory, known[1], 'a node that counts', fed)];
 }
 
+/** Ids of the nodes that count, by the log, or by node.json where that cannot be read: damaged, or removed by a node that runs. */
+function votersOf(disk: NodeDisk, identity: Identity, segments: DirectoryFacts['segments']): NodeSet {
+  try {
+    return votersOffline(disk, identity, segments);
+  } catch (thrown) {
+    if (isDamage(thrown)) return identity.nodes ?? [identity.nodeId];
+    throw thrown;
+  }
+}
+
 /** What to do about a damaged directory. It goes only where it is known that a majority is well without it: other copies may be damaged, too. */
 function todoOfDamage(disk: NodeDisk, { directory, identity, segments }: DirectoryFacts, all: readonly DirectoryFacts[]): string {
   if (identity === undefined)
     return 'keep the directory: its node may have an empty one only where a majority of its cluster is well without it; a node alone: restore a backup';
-  const nodes = votersOffline(disk, identity, segments);
+  const nodes = votersOf(disk, identity, segments);
   if (nodes.length < 2) return `loglog verify ${directory} names all places; keep the directory, and restore a backup`;
   const heals = 'start its node: it heals what it can from the others';
   const isOfAnother = (other: Identity): boolean =>
@@ -222,7 +233,7 @@ function voterFindings(disk: NodeDisk, all: readonly DirectoryFacts[]): Finding[
   // Of several logs that say it, the longest one.
   const [longest] = all.filter(({ identity }) => identity !== undefined).sort((a, b) => b.end - a.end);
   const first = longest?.identity;
-  const nodes = first === undefined || longest === undefined ? [] : votersOffline(disk, first, longest.segments);
+  const nodes = first === undefined || longest === undefined ? [] : votersOf(disk, first, longest.segments);
   const ofNodes = nodes.flatMap((id) => {
     const own = all.filter(
       ({ identity }) => identity?.nodeId === id && identity.clusterId === first?.clusterId && identity.mirror === undefined,

@@ -195,7 +195,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['soundness', 'progress', 'convergence'],
     withinSeeds: 100,
-    foundAt: 12,
+    foundAt: 79,
   },
   // Commit
   {

@@ -90,7 +90,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     name: 'commit left to the writers of a node that gets others',
     what: 'a node alone adds another one, and its writers go on to commit what they alone have',
     patches: [{ file: REPLICA, find: 'this.#memory.takeCommitBack();', replace: '' }],
-    foundBy: ['majority', 'soundness', 'convergence', 'progress'],
+    foundBy: ['majority', 'soundness', 'convergence', 'progress', 'history'],
     from: SETS_FROM,
     withinSeeds: 200,
   },
