@@ -50,7 +50,7 @@ describe.each(DOORS)('by $name', (door) => {
   describe('a client that introduces itself', () => {
     test('is told the nodes and the leader; others are told what they were always told', async () => {
       const client = await connect();
-      expect(client.hello).toMatchObject({ features: 146, cluster: undefined });
+      expect(client.hello).toMatchObject({ features: 402, cluster: undefined });
       await introduce(client, { highestVersion: 7, features: 0xffff_ffff });
       const members = [{ id: 1, url: ADVERTISED }];
       // Told anew when the log has one.

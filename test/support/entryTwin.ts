@@ -19,6 +19,7 @@ import {
   KIND_POLICY,
   KIND_POSITION,
   KIND_SEAL,
+  KIND_SESSION,
   KIND_STATE,
   KIND_TIME,
   KIND_TRIM,
@@ -54,6 +55,7 @@ export interface Entry {
 /** The control entries on which a node acts. */
 const ACTED_ON = [
   KIND_NOOP,
+  KIND_SESSION,
   KIND_CONFIGURATION,
   KIND_TRIM,
   KIND_TIME,
@@ -288,7 +290,8 @@ export function scan(bytes: Uint8Array, options: ScanOptions): Walk {
     const payloadBytes = kindSize & MAX_PAYLOAD_BYTES;
     const entryBytes = ENTRY_OVERHEAD_BYTES + payloadBytes;
     if (term === 0 || term < lastTerm || (term > lastTerm && isInside())) return ended(WALK_BAD_TERM);
-    const isActedOn = kind === KIND_DATA || (ACTED_ON.includes(kind) && !isContinued && !isInside());
+    const isOwn = isContinued ? kind === KIND_SESSION : ACTED_ON.includes(kind);
+    const isActedOn = kind === KIND_DATA || (isOwn && !isInside());
     const isForeign = (flags & SCAN_ACTED_ON) !== 0 && !isActedOn;
     if (kind > MAX_CONTROL_KIND && !isForeign) return ended(WALK_BAD_KIND);
     if (position + entryBytes > limitBytes && isLimited()) break;
