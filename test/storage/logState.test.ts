@@ -1,6 +1,7 @@
 // The state of a log that describes itself, as recovery finds it: in the open segment, or, where that has no entries, in the one before.
 
 import { expect, it } from 'vitest';
+import { LOG_LEVEL } from '../../src/core/levels.ts';
 import { SLOT } from '../../src/memory/map.ts';
 import { segmentName } from '../../src/storage/names.ts';
 import { Random } from '../assembly/random.ts';
@@ -45,7 +46,7 @@ it.each([
   const second = new TestNode(disk, memory, new Uint8Array(32).fill(7), () => 1_000_000);
   expect(second.recovered.end).toBe(lastSegment === 'whole' ? before.tail : last);
   expect(second.recovered.dataEnd).toBe(second.recovered.end);
-  expect(second.tail.fold.state).toMatchObject({ level: 1, generation: GENERATION, timeMs: before.state.timeMs });
+  expect(second.tail.fold.state).toMatchObject({ level: LOG_LEVEL, generation: GENERATION, timeMs: before.state.timeMs });
   second.begin();
   second.settle();
   // It goes on as a log that describes itself: whoever follows would take nothing else.
