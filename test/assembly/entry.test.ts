@@ -18,6 +18,7 @@ import {
   KIND_POLICY,
   KIND_POSITION,
   KIND_SEAL,
+  KIND_SESSION,
   KIND_STATE,
   KIND_TIME,
   KIND_TRIM,
@@ -441,13 +442,16 @@ describe.each([
       KIND_POSITION,
       KIND_ACCESS,
       KIND_POLICY,
+      KIND_SESSION,
     ];
     for (const kind of actedOn) {
       const walk = walks.scan(tiny([data, kind, data, kind]), { offset: 0, flags });
       expect(walk).toMatchObject({ status: WALK_COMPLETE, count: 4, dataEnd: 36, control: kind === KIND_NOOP ? NO_CONTROL : 12 });
     }
     for (let kind = KIND_NOOP; kind < KIND_CONTINUED; kind += 1) {
-      for (const bits of actedOn.includes(kind) ? [kind | KIND_CONTINUED] : [kind, kind | KIND_CONTINUED]) {
+      // That of a session heads the batch of an append.
+      const foreign = [kind, kind | KIND_CONTINUED].filter((bits) => !actedOn.includes(bits) && bits !== (KIND_SESSION | KIND_CONTINUED));
+      for (const bits of foreign) {
         const log = tiny([data, bits, data]);
         expect(walks.scan(log, { offset: 0, flags })).toMatchObject({ status: WALK_NEWER_KIND, count: 1, bytes: 12, stopped: 12 });
         // What is torn or damaged is not an entry of a newer build.
@@ -457,7 +461,11 @@ describe.each([
         expect(inside).toMatchObject({ status: WALK_NEWER_KIND, count: 1, bytes: 12, stopped: 24 });
       }
     }
-    for (const kind of actedOn) {
+    expect(walks.scan(tiny([data, KIND_SESSION | KIND_CONTINUED, data]), { offset: 0, flags })).toMatchObject({
+      status: WALK_COMPLETE,
+      count: 3,
+    });
+    for (const kind of [...actedOn, KIND_SESSION | KIND_CONTINUED]) {
       expect(walks.scan(tiny([data, more, kind]), { offset: 0, flags })).toMatchObject({ status: WALK_NEWER_KIND, bytes: 12 });
     }
   });

@@ -6,6 +6,7 @@ import { connect } from '../../src/client/index.ts';
 import { LocalCluster } from '../../src/cluster/localCluster.ts';
 import { until } from '../../src/cluster/until.ts';
 import { NO_INSTANCE, NO_TERM } from '../../src/core/ids.ts';
+import { LOG_LEVEL } from '../../src/core/levels.ts';
 import { PeerSockets } from '../../src/peers/peerSockets.ts';
 import { readIdentity } from '../../src/storage/dataDirectory.ts';
 import { readFile } from '../../src/storage/disk.ts';
@@ -42,7 +43,7 @@ function lie(cluster: LocalCluster, offset: number, term: number): PeerSockets {
       segmentBytes: SEGMENT_BYTES,
       isSynced: true,
       takesUploads: false,
-      levels: { lowest: 0, highest: 1 },
+      levels: { lowest: 0, highest: LOG_LEVEL },
       level: 0,
       generation: NO_INSTANCE,
       standing: 'voter',

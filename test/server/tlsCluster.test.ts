@@ -92,7 +92,7 @@ test('a cluster by TLS takes the id in its certificates, and leads clients from 
   const other = await makeAuthority(CLUSTER);
   await expect(connect(urls, { tls: { ...tls, ca: other.certificate }, reconnect: { timeoutMs: 500 } })).rejects.toMatchObject({
     code: 'UNREACHABLE',
-    message: expect.stringMatching(/self-signed certificate in certificate chain|unable to verify/),
+    message: expect.stringContaining('What answers cannot be believed'),
   });
 });
 
