@@ -38,7 +38,7 @@ export class Changes {
   /**
    * The first configuration of a log that has none: the nodes that the core's settings name, each with the directory that the link to it leads to. It is a voter if
    * it counts and could lead, and a learner otherwise: so a node that is still to be admitted counts from its promotion on. The addresses are for the shell to add.
-   * Undefined: there is one, or a node has not greeted this one yet, or has not said in this term whether it counts: one that is only away must not count less.
+   * Undefined: there is one, or a node has not greeted this one yet.
    */
   get first(): Configuration | undefined {
     const { members, settings, standing } = this.#core;
@@ -47,9 +47,9 @@ export class Changes {
     const found: Member[] = [
       { id: settings.id, instance: settings.instance, role: standing === 'voter' ? 'voter' : 'learner', ...unaddressed },
     ];
-    for (const [id, { isVoter, mayLead, contactMs }] of this.#peers) {
+    for (const [id, { isVoter, mayLead }] of this.#peers) {
       const instance = members.instanceOf(id);
-      if (instance === undefined || contactMs === Number.NEGATIVE_INFINITY) return undefined;
+      if (instance === undefined) return undefined;
       found.push({ id, instance, role: isVoter && mayLead ? 'voter' : 'learner', ...unaddressed });
     }
     return found.sort((a, b) => a.id - b.id);

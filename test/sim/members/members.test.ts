@@ -133,16 +133,6 @@ describe('the set of nodes', () => {
     expect([script.node(2).raft.commit, script.set(2)]).toEqual([script.node(2).end, ['2 voter']]);
   });
 
-  it('does not begin while a node that counts is away: it would count less for that', () => {
-    const script = new Script(3);
-    expect(script.campaign(1, 1, 2)).toBe(true);
-    script.pass(300, 1, 2);
-    expect(script.node(1).raft.firstConfiguration).toBeUndefined();
-    script.pass(300);
-    script.changed(1, without(0));
-    expect(script.set(1)).toEqual(['1 voter', '2 voter', '3 voter']);
-  });
-
   it('has a node that hung while it was alone hand over as soon as another can lead', () => {
     const script = cluster(1, 1);
     script.node(1).turn((raft) => raft.hung(true));
