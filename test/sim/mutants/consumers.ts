@@ -72,6 +72,6 @@ export const CONSUMER_MUTANTS: readonly Mutant[] = [
     foundBy: ['consumers'],
     withinSeeds: 300,
     from: FROM,
-    foundAt: 10_001,
+    foundAt: 10_097,
   },
 ];
