@@ -144,7 +144,12 @@ describe('a cluster', { timeout }, () => {
     expect(two.lastWords()).toContain('start all of them with --segment-bytes 131072 or more; nothing was changed');
     const all = [2, 1, 3].map((id) => start(id, 3, ['--segment-bytes', '131072']));
     await Promise.all(all.map(({ ready }) => ready));
-    // From then on the others are voters, and need the founder no more.
+    const growing = await connectTo(two);
+    await until('for all to count', async () => {
+      const { isSettled, voters } = await growing.members();
+      return isSettled && voters === 3;
+    });
+    // From then on the others need the founder no more.
     await until('for all to have the same log', async () => {
       const logs = await Promise.all(all.map((node) => node.status().then((status) => status?.log)));
       return logs.every(
