@@ -5,6 +5,7 @@
 
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { MEMBERS_LEVEL } from '../core/levels.ts';
 import { formatPeers, type Peer } from '../core/peers.ts';
 import type { NodeStatus } from '../node/status.ts';
 import { ClusterNode, type ClusterNodeOptions } from './clusterNode.ts';
@@ -158,13 +159,15 @@ export class LocalCluster {
     );
   }
 
-  /** Waits until every node counts for majorities, as the leader sees it. */
+  /** Waits until every node counts for majorities, as the leader sees it, and as the log says where it says that. */
   async allVoters(timeoutMs = 60_000): Promise<void> {
     await until(
       'for every node to be a voter',
       async () => {
         const status = await (await this.findLeader())?.status();
-        return status?.cluster.nodes.every(({ isVoter }) => isVoter) ?? false;
+        if (status === undefined) return false;
+        const isSaid = status.log.level >= MEMBERS_LEVEL;
+        return status.cluster.nodes.every(({ isVoter, role }) => isVoter && (!isSaid || role === 'voter'));
       },
       timeoutMs,
     );
