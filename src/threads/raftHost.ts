@@ -282,7 +282,8 @@ export class RaftHost {
   #trim(base: number): void {
     // It may be about to begin anew, later.
     if (base > this.admission.identity.start) this.replica.trim(base, (before) => this.admission.saveStart(base, before, false));
-    this.#ports.tell({ kind: 'trimmed', base });
+    // A replica that has stopped has saved nothing, and then nothing may go.
+    if (base <= this.admission.identity.start) this.#ports.tell({ kind: 'trimmed', base });
   }
 
   async #stop(): Promise<void> {

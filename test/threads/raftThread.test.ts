@@ -27,7 +27,7 @@ import {
   saveStanding,
 } from '../../src/storage/dataDirectory.ts';
 import { NodeDisk } from '../../src/storage/nodeDisk.ts';
-import type { FromRaft, RaftSetup } from '../../src/threads/messages.ts';
+import type { FromRaft, RaftSetup, ToRaft } from '../../src/threads/messages.ts';
 import { smallMemory } from '../crash/testNode.ts';
 import { closeAll, eventually, HOST, hello, processOf, RawSocket, startPeer, type TestNode } from '../peers/support/peers.ts';
 
@@ -343,4 +343,21 @@ describe('the raft thread', () => {
     await dial(await playNode(2, { instance: 'cc'.repeat(8) }), 1, thread);
     await eventually(() => memory.peers.match(2) < memory.tail);
   });
+});
+
+test('a thread that is told to stop lets nothing be removed any more: that the log begins later would not be on disk', async () => {
+  const directory = makeDirectory();
+  const two = await playNode(2);
+  const thread = await startThread(directory, makeIdentity(directory, 1), [two]);
+  await reaches(thread, 2);
+  const { worker } = thread;
+  const said: string[] = [];
+  worker.on('message', ({ kind }: FromRaft) => said.push(kind));
+  const ended = exitOf(worker);
+  worker.postMessage({ kind: 'stop' } satisfies ToRaft);
+  worker.postMessage({ kind: 'trim', base: SEGMENT_BYTES } satisfies ToRaft);
+  await ended;
+  expect(said).toContain('stopped');
+  expect(said).not.toContain('trimmed');
+  expect(readIdentity(disk, directory)?.start).toBe(0);
 });
