@@ -72,6 +72,14 @@ function says(node: ClusterNode, text: string): Promise<boolean> {
   return until(`for node ${node.id} to say ${JSON.stringify(text)}`, () => node.log().includes(text));
 }
 
+/** Waits until the log says that so many nodes count: before that, one that stops may be one too many. */
+function allCount(client: LogClient, voters: number): Promise<boolean> {
+  return until(`for ${voters} nodes to count`, async () => {
+    const members = await client.members();
+    return members.isInLog && members.isSettled && members.voters === voters;
+  });
+}
+
 describe('a cluster', { timeout }, () => {
   test('whose founder lost its disk is not begun again, also not with a node that had never started (R3)', async () => {
     const { nodes, start, membership, wipe } = await machines(3);
@@ -119,6 +127,7 @@ describe('a cluster', { timeout }, () => {
     await Promise.all(three.map(({ ready }) => ready));
     const client = await connectTo(...three);
     await client.append('0');
+    await allCount(client, 3);
     const five = start(5, 5);
     start(4, 5);
     for (const node of three.slice(0, 2)) {
@@ -144,11 +153,7 @@ describe('a cluster', { timeout }, () => {
     expect(two.lastWords()).toContain('start all of them with --segment-bytes 131072 or more; nothing was changed');
     const all = [2, 1, 3].map((id) => start(id, 3, ['--segment-bytes', '131072']));
     await Promise.all(all.map(({ ready }) => ready));
-    const growing = await connectTo(two);
-    await until('for all to count', async () => {
-      const { isSettled, voters } = await growing.members();
-      return isSettled && voters === 3;
-    });
+    await allCount(await connectTo(two), 3);
     // From then on the others need the founder no more.
     await until('for all to have the same log', async () => {
       const logs = await Promise.all(all.map((node) => node.status().then((status) => status?.log)));

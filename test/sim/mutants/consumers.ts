@@ -60,7 +60,7 @@ export const CONSUMER_MUTANTS: readonly Mutant[] = [
     foundBy: ['consumers', 'log state', 'soundness'],
     withinSeeds: 200,
     from: FROM,
-    foundAt: 10_001,
+    foundAt: 10_003,
   },
   {
     name: 'retention past a consumer',
