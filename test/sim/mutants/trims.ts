@@ -8,6 +8,7 @@ const TAIL = 'src/memory/tail.ts';
 const TRIMS = 'src/node/trims.ts';
 const FOLLOWING = 'src/raft/following.ts';
 const REPLICA = 'src/replication/replica.ts';
+const RAFT_HOST = 'src/threads/raftHost.ts';
 const READING = 'src/node/reading.ts';
 
 export const TRIM_MUTANTS: readonly Mutant[] = [
@@ -36,7 +37,10 @@ export const TRIM_MUTANTS: readonly Mutant[] = [
   {
     name: 'trim that is not saved',
     what: 'the files of what was trimmed go before node.json says so',
-    patches: [{ file: REPLICA, find: 'save(this.raft.log.before(base));', replace: '' }],
+    patches: [
+      { file: REPLICA, find: 'save(this.raft.log.before(base));', replace: '' },
+      { file: RAFT_HOST, find: 'if (base <= this.admission.identity.start)', replace: '' },
+    ],
     foundBy: ['soundness'],
     withinSeeds: 250,
     foundAt: 1,
