@@ -6,7 +6,7 @@ import type { Workspace } from '../client/wasm.ts';
 import { LogError } from '../core/errors.ts';
 import type { Disk, FileHandle } from '../storage/disk.ts';
 import { type Damage, damageAt, damageOf } from '../storage/segmentImage.ts';
-import type { BackupFile } from './manifest.ts';
+import type { BackupFile, Manifest } from './manifest.ts';
 import { fileName } from './names.ts';
 
 const PIECE_BYTES = 1024 * 1024;
@@ -30,6 +30,13 @@ export interface FileFacts {
   readonly entries: number;
   readonly lastTerm: number;
   readonly lastEntry: number | undefined;
+}
+
+/** What is wrong with what `manifest`, the file at `path`, says of the last entry, where the files have it otherwise. */
+export function lastEntryDamage(path: string, { lastEntry, lastTerm }: Manifest, found: Pick<Manifest, 'lastEntry' | 'lastTerm'>): Damage | undefined {
+  if (lastEntry === found.lastEntry && lastTerm === found.lastTerm) return undefined;
+  const is = `is the one at offset ${found.lastEntry}, of term ${found.lastTerm}`;
+  return damageAt(path, 0, `by it the last entry is at offset ${lastEntry}, of term ${lastTerm}, but it ${is}`);
 }
 
 /** An error as damage of the file at `path`, if it is one that other files need not share; throws any other. */

@@ -2,7 +2,7 @@
 
 import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
-import { MAX_TERM } from '../core/limits.ts';
+import { MAX_TERM, MAX_TIME_MS } from '../core/limits.ts';
 import { checkOfFields, hasOwnCheck } from '../format/fieldsCheck.ts';
 import { FORMAT_VERSION, OLDEST_FORMAT } from '../format/version.ts';
 
@@ -56,7 +56,7 @@ const FIELDS: { readonly [Name in keyof Manifest]: (value: unknown) => value is 
   end: isWhole,
   lastEntry: (value): value is number | null => value === null || isWhole(value),
   lastTerm: (value): value is number => isWhole(value) && value <= MAX_TERM,
-  takenMs: isWhole,
+  takenMs: (value): value is number => isWhole(value) && value <= MAX_TIME_MS,
   tokens: (value): value is true => value === undefined || value === true,
   files: (value): value is readonly BackupFile[] => Array.isArray(value) && value.every(isFile),
 };

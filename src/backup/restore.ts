@@ -13,9 +13,9 @@ import { writeIdentity, writeVote } from '../storage/dataDirectory.ts';
 import type { Disk } from '../storage/disk.ts';
 import { baseOfIndexName, baseOfName, IDENTITY_FILE, isOurTemporary, LOCK_FILE, RESTORE_FILE, VOTE_FILE } from '../storage/names.ts';
 import { type Damage, damageAt } from '../storage/segmentImage.ts';
-import { fileDamage, readBackupFile } from './fileReader.ts';
+import { fileDamage, lastEntryDamage, readBackupFile } from './fileReader.ts';
 import type { Manifest } from './manifest.ts';
-import { fileName } from './names.ts';
+import { fileName, MANIFEST_FILE } from './names.ts';
 import { RestoredSegments } from './restoredSegments.ts';
 
 /** Random bytes that {@link restore} draws from. */
@@ -184,17 +184,19 @@ function fill(
 function copyEntries(
   disk: Disk,
   folder: string,
-  { start, end, files }: Manifest,
+  manifest: Manifest,
   workspace: Workspace,
   segments: RestoredSegments,
   termBefore: number,
   onProgress: RestoreOptions['onProgress'],
 ): void {
+  const { start, end, files } = manifest;
   let minTerm = termBefore;
+  let lastEntry: number | null = null;
   let doneBytes = 0;
   for (const file of files) {
     segments.beginFile(file.base);
-    const { damage, lastTerm } = readBackupFile(disk, folder, file, {
+    const facts = readBackupFile(disk, folder, file, {
       workspace,
       minTerm,
       take: (_, entries) => segments.append(entries),
@@ -203,9 +205,13 @@ function copyEntries(
         onProgress?.(doneBytes, end - start);
       },
     });
-    if (damage !== undefined) throw damagedBackup(damage);
-    minTerm = lastTerm;
+    if (facts.damage !== undefined) throw damagedBackup(facts.damage);
+    minTerm = facts.lastTerm;
+    lastEntry = facts.lastEntry ?? null;
   }
+  // The term that the log goes on in is above the one that the manifest says.
+  const damage = lastEntryDamage(`${folder}/${MANIFEST_FILE}`, manifest, { lastEntry, lastTerm: files.length === 0 ? 0 : minTerm });
+  if (damage !== undefined) throw damagedBackup(damage);
 }
 
 function damagedBackup({ file, position, sentence }: Damage): LogError {

@@ -3,8 +3,8 @@
 import type { Workspace } from '../client/wasm.ts';
 import { LogError } from '../core/errors.ts';
 import type { Disk } from '../storage/disk.ts';
-import { type Damage, damageAt } from '../storage/segmentImage.ts';
-import { fileDamage, readBackupFile } from './fileReader.ts';
+import type { Damage } from '../storage/segmentImage.ts';
+import { fileDamage, lastEntryDamage, readBackupFile } from './fileReader.ts';
 import { readManifest } from './folder.ts';
 import type { BackupFile, Manifest } from './manifest.ts';
 import { MANIFEST_FILE } from './names.ts';
@@ -77,9 +77,8 @@ class Walk {
 
   /** What the manifest says of the last entry must be so. */
   checkEnd(path: string): void {
-    const { lastEntry, lastTerm } = this.#manifest;
-    if (this.damage.length > 0 || (lastEntry === this.#lastEntry && lastTerm === this.#lastTerm)) return;
-    const found = `is the one at offset ${this.#lastEntry}, of term ${this.#lastTerm}`;
-    this.damage.push(damageAt(path, 0, `by it the last entry is at offset ${lastEntry}, of term ${lastTerm}, but it ${found}`));
+    if (this.damage.length > 0) return;
+    const damage = lastEntryDamage(path, this.#manifest, { lastEntry: this.#lastEntry, lastTerm: this.#lastTerm });
+    if (damage !== undefined) this.damage.push(damage);
   }
 }

@@ -3,6 +3,7 @@
 
 import * as fs from 'node:fs';
 import { LogError } from '../core/errors.ts';
+import { MAX_TIME_MS } from '../core/limits.ts';
 import { EXIT } from './exit.ts';
 import { isStderrTerminal, LAST_WORDS_MS, stderr } from './stderr.ts';
 import { fillTemplate, givenTemplate } from './template.ts';
@@ -151,9 +152,10 @@ export function readableBytes(bytes: number): string {
   return `${value.toFixed(1)} ${units[unit]}`;
 }
 
-/** Unix milliseconds as an ISO time; `-` for none. */
+/** Unix milliseconds as an ISO time; `-` for none, and for what is past all dates, as files and nodes of others may say. */
 export function readableTime(milliseconds: number | undefined): string {
-  return milliseconds === undefined || milliseconds === 0 ? '-' : new Date(milliseconds).toISOString();
+  if (milliseconds === undefined || milliseconds === 0 || !(Math.abs(milliseconds) <= MAX_TIME_MS)) return '-';
+  return new Date(milliseconds).toISOString();
 }
 
 /** Columns lined up; numbers on the right, with `-` for one that is not known. The first row is the heading. */

@@ -16,10 +16,20 @@ export interface GivenTime {
 const DATE = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?)(Z|[+-]\d\d:\d\d)?)?$/i;
 const SENTENCE = 'It must be a time ago such as 90s, 2h or 7d, or a date such as 2026-11-29T10:00:00Z, 2026-11-29T10:00 or 2026-11-29.';
 
-/** The moment that `text` says at `nowMs`; undefined: none. */
+/** The moment that `text` says at `nowMs`, where `2h` is two hours ago; undefined: none. */
 export function timeOf(text: string, nowMs: number): GivenTime | undefined {
-  const agoMs = durationOf(text);
-  const { timeMs, hasZone } = agoMs === undefined ? dateOf(text) : { timeMs: Math.round(nowMs - agoMs), hasZone: true };
+  return momentOf(text, nowMs, -1);
+}
+
+/** The moment to come that `text` says at `nowMs`, where `30d` is in 30 days; undefined: none. */
+export function timeToCome(text: string, nowMs: number): GivenTime | undefined {
+  const time = momentOf(text, nowMs, 1);
+  return time !== undefined && time.timeMs > nowMs ? time : undefined;
+}
+
+function momentOf(text: string, nowMs: number, direction: 1 | -1): GivenTime | undefined {
+  const distanceMs = durationOf(text);
+  const { timeMs, hasZone } = distanceMs === undefined ? dateOf(text) : { timeMs: Math.round(nowMs + direction * distanceMs), hasZone: true };
   if (!(timeMs >= 0 && timeMs <= MAX_TIME_MS)) return undefined;
   const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
   return { timeMs, note: hasZone ? '' : `${text} is ${new Date(timeMs).toISOString()}, as the time zone of this machine is ${timeZone}` };

@@ -18,6 +18,7 @@ import {
 } from '../core/access.ts';
 import { toHex } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
+import { MAX_TIME_MS } from '../core/limits.ts';
 import type { AccessChange } from '../format/access.ts';
 import type { TokensAnswer } from '../protocol/tokens.ts';
 import { type AskLeaderPorts, askLeader } from './askLeader.ts';
@@ -81,7 +82,7 @@ export async function makeToken(options: CreateTokenOptions, nowMs: number): Pro
   if (!Array.isArray(names)) throw new TypeError(`scopes is an array of names, not ${describe(names)}`);
   const scopes = scopesFrom(names);
   if (scopes === undefined) throw new RangeError(`scopes are some of ${SCOPE_NAMES.join(', ')}, at least one, not ${describe(names)}`);
-  if (expiresMs !== null) checkInteger('expiresMs', expiresMs, 1, Number.MAX_SAFE_INTEGER);
+  if (expiresMs !== null) checkInteger('expiresMs', expiresMs, 1, MAX_TIME_MS);
   if (expiresMs !== null && expiresMs <= nowMs) throw new RangeError('expiresMs is in the past: the token would never be taken');
   if (globalThis.crypto?.subtle === undefined) throw new LogError('UNSUPPORTED', NO_CONTEXT, {}, 'failed');
   const token = encodeToken(globalThis.crypto.getRandomValues(new Uint8Array(TOKEN_RANDOM_BYTES)));

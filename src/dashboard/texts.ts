@@ -1,5 +1,7 @@
 // Numbers, times and payloads as people read them.
 
+import { MAX_TIME_MS } from '../core/limits.ts';
+
 export type PayloadView = 'text' | 'JSON' | 'hex';
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'] as const;
@@ -16,7 +18,8 @@ export function bytesText(bytes: number | null | undefined): string {
 }
 
 export function timeText(ms: number | null | undefined): string {
-  return ms === null || ms === undefined ? UNKNOWN : new Date(ms).toISOString();
+  // Past all dates is what a node of somebody else says.
+  return ms === null || ms === undefined || !(Math.abs(ms) <= MAX_TIME_MS) ? UNKNOWN : new Date(ms).toISOString();
 }
 
 export function msText(ms: number | null | undefined): string {

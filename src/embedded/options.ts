@@ -205,8 +205,10 @@ const NOT_OF_MIRRORS = [
   'trustClock',
   'retentionBytes',
   'retentionAge',
+  'maxConsumers',
   'maxSessions',
   'sessionAge',
+  'autoFinalizeAfter',
 ] as const satisfies (keyof OpenOptions)[];
 
 /** What about to be opened, checked. */

@@ -143,8 +143,8 @@ export function httpAnswers({
     const health = isRead ? open.get(path) : undefined;
     if (health !== undefined) return health;
     const origin = header('origin');
-    if (method === 'OPTIONS' && named.has(path) && origin !== '' && origins.isAllowed(origin, header('host')))
-      return () => preflight(origin);
+    const isFacts = named.has(path) || path.startsWith('/log/');
+    if (method === 'OPTIONS' && isFacts && origin !== '' && origins.isAllowed(origin, header('host'))) return () => preflight(origin);
     const who = access.ofRequest(request);
     if (who === 'unsettled') return () => UNSETTLED;
     if (typeof who === 'string') {

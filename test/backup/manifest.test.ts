@@ -53,6 +53,8 @@ it('each field that is wrong is named', () => {
     [{ lastEntry: -1 }, /lacks a valid lastEntry/],
     [{ lastTerm: 2 ** 31 }, /lacks a valid lastTerm/],
     [{ takenMs: null }, /lacks a valid takenMs/],
+    // Past all dates: who shows it to people could not.
+    [{ takenMs: 8_640_000_000_000_001 }, /lacks a valid takenMs/],
     [{ files: {} }, /lacks a valid files/],
     [{ files: [null] }, /lacks a valid files/],
     [{ files: [{ ...file, sha256: 'x' }] }, /lacks a valid files/],

@@ -5,7 +5,7 @@ import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { BackupFolder } from '../../src/backup/folder.ts';
 import type { Manifest } from '../../src/backup/manifest.ts';
 import { fileName } from '../../src/backup/names.ts';
-import { RESTORE_RANDOM_BYTES, type RestoreOptions, type RestoreReport, refuseUsed, restore } from '../../src/backup/restore.ts';
+import { RESTORE_RANDOM_BYTES, type RestoreOptions, type RestoreReport, refuseUsed, restore, restoredTerm } from '../../src/backup/restore.ts';
 import { NO_QUOTAS } from '../../src/core/access.ts';
 import { MAX_TERM_STEP } from '../../src/core/limits.ts';
 import { foldAccess, NO_ACCESS } from '../../src/format/access.ts';
@@ -97,7 +97,7 @@ it('the cluster id is kept where that is asked for; the instance and the secret 
 });
 
 it('the term is above all that was found, in steps that no message leaps over, and ends where terms end', () => {
-  const term = (lastTerm: number): number => restored(new MemoryDisk(backed), {}, { ...manifest, lastTerm }).term;
+  const term = (lastTerm: number): number => restoredTerm({ lastTerm });
   expect([term(1), term(MAX_TERM_STEP - 1), term(MAX_TERM_STEP), term(MAX_TERM_STEP + 5)]).toEqual([
     MAX_TERM_STEP,
     MAX_TERM_STEP,
@@ -105,6 +105,21 @@ it('the term is above all that was found, in steps that no message leaps over, a
     2 * MAX_TERM_STEP,
   ]);
   expect(() => term(2 ** 31 - 1)).toThrow(/terms end at 2147483647/);
+});
+
+it('a manifest that says another last entry than the files have is damage, whoever made its check', async () => {
+  const high = new FakeLog().lead(MAX_TERM_STEP + 3).append([100], [20]);
+  const disk = new MemoryDisk();
+  const { manifest: own } = await run(disk, high);
+  // In the term that it says, or another below the log's own, no node could go on.
+  for (const wrong of [{ lastTerm: 1 }, { lastTerm: own.lastTerm + 1 }, { lastEntry: 0 }]) {
+    const forged = new MemoryDisk(disk.image());
+    expect(() => restored(forged, {}, { ...own, ...wrong })).toThrow(
+      expect.objectContaining({ code: 'DAMAGE', message: expect.stringMatching(/by it the last entry is at offset .*; nothing was restored/) }),
+    );
+    expect(forged.list(DIRECTORY)).toEqual([]);
+  }
+  expect(restored(disk, {}, own).term).toBe(2 * MAX_TERM_STEP);
 });
 
 it('a backup that begins above 0 is a log that begins there', async () => {

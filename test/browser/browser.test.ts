@@ -9,11 +9,12 @@ import { join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pino from 'pino';
 import { type Browser, chromium, type Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 // Worker threads load built JavaScript, so the node comes from dist/.
 import type { connect as connectInBrowser } from '../../dist/src/client/browser.js';
 import { configure } from '../../dist/src/core/config.js';
 import { LogServer } from '../../dist/src/server/server.js';
+import { startCluster } from '../../src/testing/index.ts';
 import { CHROMIUM, CHROMIUM_ARGUMENTS } from './chromium.ts';
 
 if (CHROMIUM === undefined) {
@@ -52,6 +53,13 @@ function serveDist(): Promise<Server> {
     );
   });
   return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)));
+}
+
+/** Its address, and a token for everything. */
+async function guardedNode(): Promise<readonly string[]> {
+  const cluster = await startCluster({ nodes: 1, fsync: false, tokens: true, segmentBytes: 6 << 20 });
+  onTestFinished(() => cluster.close());
+  return [...cluster.urls, cluster.adminToken];
 }
 
 describe.runIf(CHROMIUM !== undefined)('browser: the client in Chromium', () => {
@@ -118,9 +126,10 @@ describe.runIf(CHROMIUM !== undefined)('browser: the client in Chromium', () => 
     expect(count).toEqual(Array.from({ length: 100 }, (_, i) => `live ${i}`));
   });
 
-  test('catches up from sealed segments of a host of another origin, also from within one', async () => {
-    const result = await page.evaluate(async (url) => {
-      const log = await (globalThis as unknown as LogPage).connect(url);
+  /** Appends, and reads all but the first of it from sealed segments as far as there are any. */
+  const caughtUp = (url: string, token?: string) =>
+    page.evaluate(async ([url, token]) => {
+      const log = await (globalThis as unknown as LogPage).connect(url, token === undefined ? {} : { token });
       const offsets: number[] = [];
       for (let i = 0; i < 7; i += 1) offsets.push((await log.append(new Uint8Array(2_000_000).fill(i))).offset);
       const read = async (from: number): Promise<string[]> => {
@@ -135,10 +144,47 @@ describe.runIf(CHROMIUM !== undefined)('browser: the client in Chromium', () => 
       const { catchUpBytes } = log.stats();
       await log.close();
       return { offsets, found, catchUpBytes };
-    }, node.url);
+    }, [url, token] as const);
+
+  test.each([
+    ['a host of another origin', () => Promise.resolve([node.url])],
+    // The browser asks it first, whether it may show that.
+    ['a node that asks for a token', guardedNode],
+  ] as const)('catches up from sealed segments of %s, also from within one', async (_, start) => {
+    const [url = '', token] = await start();
+    const result = await caughtUp(url, token);
     expect(result.found).toEqual(result.offsets.slice(1).map((offset, i) => `${offset} 2000000 ${i + 1}`));
     expect(result.catchUpBytes).toBeGreaterThanOrEqual(4_000_000);
   });
+
+  test('puts large appends on followers, which the leader only refers to', async () => {
+    const cluster = await startCluster({ nodes: 3, fsync: false });
+    onTestFinished(() => cluster.close());
+    /** Appends so many, and reads whatever there is. */
+    const appended = (count: number): Promise<string[]> =>
+      page.evaluate(
+        async ([urls, count]) => {
+          const log = await (globalThis as unknown as LogPage).connect(urls, { uploads: 'on' });
+          for (let i = 0; i < count; i += 1) await log.append(new Uint8Array(100_000).fill(i));
+          const found: string[] = [];
+          for await (const { payload } of log.read()) found.push(`${payload.length} ${payload[0]} ${payload[99_999]}`);
+          await log.close();
+          return found;
+        },
+        [[...cluster.urls], count] as const,
+      );
+    const placed = async (): Promise<number> => {
+      const statuses = await Promise.all(cluster.nodes.map((one) => one.status()));
+      return statuses.reduce((sum, status) => sum + (status?.uploads.placed ?? 0), 0);
+    };
+    const expected: string[] = [];
+    // A follower is waited for once it has answered, so the first ones go without.
+    do {
+      const found = await appended(20);
+      expected.push(...Array.from({ length: 20 }, (_, i) => `100000 ${i} ${i}`));
+      expect(found).toEqual(expected);
+    } while ((await placed()) === 0);
+  }, 120_000);
 
   test('a failed condition and a wrong offset are errors with stable codes', async () => {
     const codes = await page.evaluate(async (url) => {

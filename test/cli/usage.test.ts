@@ -55,6 +55,7 @@ describe('wrong usage', () => {
     [['serve', 'extra'], 'too many arguments'],
     [['verify'], 'verify takes the path of'],
     [['backup', 'http://a', 'x'], 'It must be an address like ws://'],
+    [['mirror', 'ws://a', '--retention-age', '1d'], "unknown option '--retention-age'"],
     [['restore', 'x'], "missing required argument 'data'"],
     [['restore', 'x', 'y', '--node', '0'], 'a whole number from 1 to 32'],
     [['trim-offline', '--data', '.'], '--before'],

@@ -284,6 +284,17 @@ describe.each(SOCKET_DOORS)('sealed segments by $name', (door) => {
     expect(page.headers.get('vary')).toBe('Origin');
     expect((await http(url, { headers: { origin: 'https://evil.example' } })).status).toBe(403);
     expect((await http(`/log/${list.clusterId}/segments`, { headers: { origin: 'https://evil.example' } })).status).toBe(403);
+    // What a browser asks before it shows a token.
+    const asks = { 'access-control-request-method': 'GET', 'access-control-request-headers': 'authorization' };
+    for (const path of [url, `/log/${list.clusterId}/segments`]) {
+      const asked = (origin: string): Promise<Response> => http(path, { method: 'OPTIONS', headers: { origin, ...asks } });
+      const allowed = (await asked('https://app.example')).headers;
+      expect([allowed.get('access-control-allow-origin'), allowed.get('access-control-allow-headers')]).toEqual([
+        'https://app.example',
+        'authorization',
+      ]);
+      expect((await asked('https://evil.example')).status).toBe(404);
+    }
   });
 
   test('those that take nothing have a bounded number, keep nobody else from reading, and are closed', { timeout: 120_000 }, async () => {

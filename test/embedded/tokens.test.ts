@@ -90,6 +90,23 @@ it('are asked for in the data directory, before the first start or beside the lo
   await again.close();
 });
 
+it('one with the scope trim alone will do for loglog trim --to', async () => {
+  const log = await open({ dir: directory(), ...SMALL, tokens: true, listen: { port: 0 } });
+  const { end } = await log.append('one that goes');
+  const { token } = await log.createToken({ name: 'trimmer', scopes: ['trim'] });
+  const trim = async (...args: string[]): Promise<unknown> => {
+    const { code, stdout, stderr } = await runCommand(['trim', '--to', String(end), '--json', '--url', log.url ?? '', ...args], {
+      env: { LOGLOG_TOKEN: token },
+    });
+    expect([code, stderr]).toEqual([0, '']);
+    return JSON.parse(String(stdout));
+  };
+  expect(await trim('--dry-run')).toMatchObject({ dryRun: true, start: 0, newStart: end });
+  expect(await trim()).toMatchObject({ dryRun: false, start: end, newStart: end });
+  expect((await log.end()).start).toBe(end);
+  await log.close();
+});
+
 it('what cannot be meant is refused', async () => {
   const log = await open({ dir: directory(), ...SMALL });
   const about = { name: 'x', scopes: ['read'] } as const;
@@ -100,6 +117,8 @@ it('what cannot be meant is refused', async () => {
     [{ ...about, name: '' }, RangeError],
     [{ ...about, name: 7 }, TypeError],
     [{ ...about, expiresMs: 5 }, RangeError],
+    // Past all dates: no list could show it.
+    [{ ...about, expiresMs: 8_640_000_000_000_001 }, RangeError],
     [{ ...about, expires: 5 }, TypeError],
     [{ ...about, quotas: { connections: 0 } }, RangeError],
     [{ ...about, quotas: { speed: 1 } }, TypeError],

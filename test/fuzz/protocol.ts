@@ -1,7 +1,9 @@
 // Fuzzing of the client protocol: a node in a process of its own, clients that send valid, mutated and random messages whole, in
 // fragments and in part, and a canary that must notice nothing: after each round everything that it was told is there.
 
+import { encodeToken, NO_QUOTAS, TOKEN_RANDOM_BYTES, type TokenRecord, tokenIdOf } from '../../src/core/access.ts';
 import type { MemberChange } from '../../src/core/memberChanges.ts';
+import type { ConsumerChange } from '../../src/format/consumers.ts';
 import {
   APPEND,
   APPEND_CHAINED,
@@ -11,11 +13,19 @@ import {
   CREDIT,
   END,
   encodeIntroduce,
+  FIND,
+  MESSAGE_HEADER_BYTES,
   READ,
   requestMessage,
   SUBSCRIBE,
+  TRANSFER,
+  UPGRADE,
+  UPLOAD,
 } from '../../src/protocol/client.ts';
+import { encodeConsumersRequest } from '../../src/protocol/consumers.ts';
 import { encodeMembersRequest } from '../../src/protocol/members.ts';
+import { APPEND_SESSION, APPEND_SESSION_BYTES, encodeAppendSession, encodeOpenSession } from '../../src/protocol/sessions.ts';
+import { encodeTokensRequest, type TokenChange } from '../../src/protocol/tokens.ts';
 import { Random } from '../assembly/random.ts';
 import { Canary } from '../server/support/canary.ts';
 import { frameEntries } from '../server/support/entries.ts';
@@ -116,6 +126,75 @@ function membersRequest(random: Random, requestId: number): Uint8Array {
   return encodeMembersRequest(requestId, change, random.oneIn(2));
 }
 
+const CONSUMER_NAMES = ['a', 'b', 'c'.repeat(64), 'c'.repeat(65), '\u0007', ''] as const;
+
+function consumersRequest(random: Random, requestId: number, commit: number): Uint8Array {
+  const name = random.pick(...CONSUMER_NAMES);
+  const position = random.oneIn(5) ? undefined : someOffset(random, commit);
+  const change = random.pick<ConsumerChange | undefined>(
+    undefined,
+    { what: 'claim', name },
+    { what: 'commit', fence: someOffset(random, commit), position: position ?? 0 },
+    { what: 'reset', name, position },
+    { what: 'remove', name },
+  );
+  const generation = '0'.repeat(16);
+  return encodeConsumersRequest(requestId, change === undefined ? undefined : { change, generation });
+}
+
+/** Opens a session, or appends in one that may be there: each has the offset of the entry that opened it as its number. */
+function sessionRequest(random: Random, requestId: number, commit: number): Uint8Array {
+  const instance = random.pick('0', '1', '2').repeat(16);
+  if (random.oneIn(2)) return encodeOpenSession(requestId, { name: random.pick(...CONSUMER_NAMES), instance }, random.oneIn(2));
+  const entries = frameEntries(
+    Array.from({ length: 1 + random.below(3) }, () => new Uint8Array(random.below(100))),
+    random.oneIn(5) ? [] : [0, 1],
+  );
+  const message = new Uint8Array(MESSAGE_HEADER_BYTES + APPEND_SESSION_BYTES + entries.length);
+  message.set(requestMessage(APPEND, APPEND_SESSION | appendFlags(random), requestId, 0, 1 + random.below(3)));
+  encodeAppendSession(message, MESSAGE_HEADER_BYTES, { session: someOffset(random, commit), sequence: 1 + random.below(4) });
+  message.set(entries, MESSAGE_HEADER_BYTES + APPEND_SESSION_BYTES);
+  return message;
+}
+
+function tokensRequest(random: Random, requestId: number): Uint8Array {
+  const id = random.pick('1', '2', '3').repeat(16);
+  const record: TokenRecord = {
+    id: tokenIdOf(encodeToken(new Uint8Array(TOKEN_RANDOM_BYTES).fill(random.below(20)))) ?? '',
+    hash: id.repeat(4),
+    name: 'n'.repeat(1 + random.below(64)),
+    scopes: 1 + random.below(63),
+    createdMs: someOffset(random, 0),
+    expiresMs: someOffset(random, 0),
+    quotas: { ...NO_QUOTAS, connections: interesting(random) },
+  };
+  const change = random.pick<TokenChange | undefined>(
+    undefined,
+    { what: 'put', record, isRequest: random.oneIn(4) },
+    { what: 'remove', id: record.id },
+  );
+  return encodeTokensRequest(requestId, change);
+}
+
+/** What is asked for seldom, but for what removes entries, which the canary would miss. */
+function seldomRequest(random: Random, requestId: number, commit: number): Uint8Array {
+  switch (random.below(7)) {
+    case 0:
+      return membersRequest(random, requestId);
+    case 1:
+      return consumersRequest(random, requestId, commit);
+    case 2:
+    case 3:
+      return sessionRequest(random, requestId, commit);
+    case 4:
+      return tokensRequest(random, requestId);
+    case 5:
+      return requestMessage(FIND, 0, requestId, someOffset(random, commit), interesting(random), interesting(random));
+    default:
+      return requestMessage(random.pick(UPGRADE, TRANSFER, UPLOAD), random.below(2), requestId, 0, interesting(random), interesting(random));
+  }
+}
+
 function request(random: Random, commit: number): Uint8Array {
   const requestId = random.oneIn(3) ? interesting(random) : random.below(20);
   switch (random.below(10)) {
@@ -144,7 +223,8 @@ function request(random: Random, commit: number): Uint8Array {
         random.pick(0, random.below(300), interesting(random)),
       );
     case 6:
-      return membersRequest(random, requestId);
+    case 7:
+      return seldomRequest(random, requestId, commit);
     default:
       return appendRequest(random, requestId, commit);
   }

@@ -16,7 +16,7 @@ import { tlsSource } from '../tlsTrust.ts';
 import { tokenSource } from '../token.ts';
 import { accessLines, describeLog, runNode, type ServeOptions } from './serve.ts';
 
-/** Options of a node that a mirror has no use for: it is no member of a cluster, orders nothing, and its segments are as large as its source's. */
+/** Options of a node that a mirror has no use for: it is no member of a cluster, orders nothing, and its segments, and what it keeps, are its source's. */
 const NOT_OF_MIRRORS: readonly OptionName[] = [
   'node',
   'peers',
@@ -26,6 +26,13 @@ const NOT_OF_MIRRORS: readonly OptionName[] = [
   'maxPayloadBytes',
   'stagingBytes',
   'timeEntryMs',
+  'trustClock',
+  'retentionBytes',
+  'retentionAge',
+  'maxConsumers',
+  'maxSessions',
+  'sessionAge',
+  'autoFinalizeAfter',
 ];
 
 function banner(urls: readonly string[], node: LogServer, config: Config): string {

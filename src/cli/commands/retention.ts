@@ -7,7 +7,7 @@ import { LogError } from '../../core/errors.ts';
 import { MIN_RETENTION_AGE_MS, MIN_RETENTION_BYTES } from '../../core/limits.ts';
 import { commandTimeoutOption, jsonOption, urlOption, withExamples } from '../arguments.ts';
 import { withClient } from '../connection.ts';
-import { print, printJson, readableBytes } from '../output.ts';
+import { print, printJson, readableBytes, readableTime } from '../output.ts';
 
 interface ShowOptions {
   readonly url: readonly string[];
@@ -45,7 +45,7 @@ export function retentionText({
 async function show(retention: LogRetention, isJson: boolean): Promise<void> {
   if (isJson) return printJson(retention);
   const { start, end, oldestMs } = retention;
-  const oldest = oldestMs === null ? '' : `; nothing is older than ${new Date(oldestMs).toISOString()}`;
+  const oldest = oldestMs === null ? '' : `; nothing is older than ${readableTime(oldestMs)}`;
   await print(`${retentionText(retention)}\nthere: ${readableBytes(end - start)}, from offset ${start} to ${end}${oldest}`);
 }
 

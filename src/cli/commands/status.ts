@@ -6,7 +6,7 @@ import type { NodeStatus } from '../../node/status.ts';
 import { jsonOption, timeoutOption, urlOption, withExamples } from '../arguments.ts';
 import { EXIT, Quit } from '../exit.ts';
 import { firstStatus, NoAnswer } from '../nodeStatus.ts';
-import { duration, grouped, pairs, print, printJson, readableBytes, say } from '../output.ts';
+import { duration, grouped, pairs, print, printJson, readableBytes, readableTime, say } from '../output.ts';
 import { certificateSentence, survey } from '../survey.ts';
 import { describeSurvey, sealText } from '../surveyText.ts';
 
@@ -29,7 +29,7 @@ function diskText({ level, roomBytes, criticalBytes, whyRefused }: NodeStatus['d
 
 /** How its sealed segments are read through; each damaged one on a line of its own. */
 function scrubLines({ isOn, position, endsMs, damaged, segments, openDamage }: NodeStatus['scrub']): (readonly [string, string])[] {
-  const until = endsMs === null ? '' : `, all of them by ${new Date(endsMs).toISOString()}`;
+  const until = endsMs === null ? '' : `, all of them by ${readableTime(endsMs)}`;
   const text = !isOn ? 'off' : position === null ? 'nothing is sealed yet' : `sealed segments are read, up to offset ${position}${until}`;
   const more = damaged > segments.length ? [`and ${grouped(damaged - segments.length)} more`] : [];
   const open = openDamage === null ? [] : [`${openDamage.sentence}; the log ends at offset ${openDamage.from} until it is healed`];
@@ -49,7 +49,7 @@ function mirrorText({ source, isConnected, awaySinceMs, why, behindBytes, behind
 
 /** Until when the log's time goes, and that it stands still. */
 function timeText({ timeMs, isTimeHeld }: NodeStatus['log']): string {
-  const time = timeMs === null ? 'none yet' : new Date(timeMs).toISOString();
+  const time = timeMs === null ? 'none yet' : readableTime(timeMs);
   return isTimeHeld ? `${time}; it stands still: this node's log says why` : time;
 }
 

@@ -5,13 +5,14 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import type { LogToken, Quotas, Scope } from '../../client/index.ts';
 import { givenTokenId, makeToken, shownToken } from '../../client/tokens.ts';
 import { isTokenId, QUOTA_NAMES, SCOPE_NAMES, scopesFrom, tokenIdOf } from '../../core/access.ts';
-import { bytesOf, durationOf } from '../../core/amounts.ts';
+import { bytesOf } from '../../core/amounts.ts';
 import { readIdentity } from '../../storage/dataDirectory.ts';
 import { NodeDisk } from '../../storage/nodeDisk.ts';
 import { leaveTokenRequest } from '../../storage/tokenRequest.ts';
 import { commandTimeoutOption, jsonOption, parseCount, urlOption, withExamples } from '../arguments.ts';
 import { withClient } from '../connection.ts';
 import { print, printJson, readableTime, say, table } from '../output.ts';
+import { type GivenTime, sayTimes, timeToCome } from '../times.ts';
 
 interface CommonOptions {
   readonly url: readonly string[];
@@ -23,8 +24,8 @@ interface CommonOptions {
 interface CreateOptions extends CommonOptions, Partial<Quotas> {
   readonly name?: string;
   readonly scopes: readonly Scope[];
-  /** Unix milliseconds; undefined: never. */
-  readonly expires?: number;
+  /** Undefined: never. */
+  readonly expires?: GivenTime;
   readonly data?: string;
 }
 
@@ -52,13 +53,10 @@ function parseScopes(text: string): readonly Scope[] {
 }
 
 /** A moment to come: in some time, or a date. */
-function parseExpires(text: string): number {
-  const nowMs = Date.now();
-  const inMs = durationOf(text);
-  const timeMs = inMs === undefined ? Date.parse(text) : nowMs + inMs;
-  if (!(timeMs > nowMs))
-    throw new InvalidArgumentError('It must be a duration such as 30d, or a date to come such as 2027-01-31T12:00:00Z.');
-  return Math.round(timeMs);
+function parseExpires(text: string): GivenTime {
+  const time = timeToCome(text, Date.now());
+  if (time !== undefined) return time;
+  throw new InvalidArgumentError('It must be a duration such as 30d, or a date to come such as 2027-01-31T12:00:00Z or 2027-01-31.');
 }
 
 function parseSize(text: string): number {
@@ -80,7 +78,8 @@ async function showNew(token: string, about: LogToken, isJson: boolean, also = '
 
 async function runCreate(options: CreateOptions): Promise<void> {
   const { url, timeout, json = false, name, scopes, expires, data } = options;
-  const about = { name: name ?? scopes.join(' '), scopes, expiresMs: expires ?? null, quotas: quotasIn(options) };
+  sayTimes(expires);
+  const about = { name: name ?? scopes.join(' '), scopes, expiresMs: expires?.timeMs ?? null, quotas: quotasIn(options) };
   if (data !== undefined) {
     await ask(resolve(data), about, json);
     return;

@@ -24,7 +24,8 @@ async function run({ url, timeout, to, keep, before: time, dryRun = false, json 
   }
   sayTimes(time);
   await withClient(url, timeout, async (log) => {
-    const before = await log.end({ linearizable: true });
+    // Whoever may trim need not be allowed to read.
+    const before = await log.trim({ to: 0, dryRun: true, timeoutMs: timeout });
     const place = time === undefined ? to : await log.offsetAt(time.timeMs, { linearizable: true, timeoutMs: timeout });
     const { start, end } = await log.trim({ ...(place === undefined ? { keepBytes: keep } : { to: place }), dryRun, timeoutMs: timeout });
     if (json) await printJson({ dryRun, start: dryRun ? before.start : start, newStart: start, end });
