@@ -13,4 +13,6 @@ test('nothing on a node that is open; its authority where it has one; the first 
   expect(all[0]).toBe('  export LOGLOG_TLS_CA=ca.crt');
   expect(all[1]).toContain('token create --data /d --name admin --scopes admin > token');
   expect(all.slice(2)).toEqual(['  export LOGLOG_TOKEN_FILE=token', '']);
+  // A mirror takes the tokens of its source.
+  expect(accessLines(configure({ tokens: 'on' }), undefined)).toBe('  export LOGLOG_TOKEN_FILE=token\n');
 });

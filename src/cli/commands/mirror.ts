@@ -41,7 +41,7 @@ function banner(urls: readonly string[], node: LogServer, config: Config): strin
 ${describeLog(node, config)}
 
 Type next, in another terminal:
-${accessLines(config, node.engine.directory)}  ${commandHere()} status${url}
+${accessLines(config, undefined)}  ${commandHere()} status${url}
   ${commandHere()} tail${url}
 `;
 }

@@ -65,16 +65,17 @@ export function describeLog({ engine }: LogServer, config: Config): string {
   return `its data is in ${directory}, ${end === start ? 'an empty log' : `a log from offset ${start} to ${end}`}${cut}${config.fsync ? '' : `\n${nothingDurable(config)}`}${engine.config.insecure ? `\n${openSentence(config, engine.mirror !== undefined)}` : ''}`;
 }
 
-/** What is typed before any other command where the node has TLS or asks for tokens: how its clients know it, and what they show. */
-export function accessLines({ tlsCert, peerCa, tokens }: Config, directory: string): string {
+/**
+ * What is typed before any other command where the node has TLS or asks for tokens: how its clients know it, and what they show. `directory`: where the first
+ * token may be asked for; undefined of a mirror, whose tokens are its source's.
+ */
+export function accessLines({ tlsCert, peerCa, tokens }: Config, directory: string | undefined): string {
   const lines = [
     ...(tlsCert === '' || peerCa === '' ? [] : [`export LOGLOG_TLS_CA=${peerCa}`]),
-    ...(tokens
-      ? [
-          `(umask 077; ${commandHere()} token create --data ${directory} --name admin --scopes admin > token)   # once, for the first token`,
-          'export LOGLOG_TOKEN_FILE=token',
-        ]
+    ...(tokens && directory !== undefined
+      ? [`(umask 077; ${commandHere()} token create --data ${directory} --name admin --scopes admin > token)   # once, for the first token`]
       : []),
+    ...(tokens ? ['export LOGLOG_TOKEN_FILE=token'] : []),
   ];
   return lines.map((line) => `  ${line}\n`).join('');
 }
