@@ -33,7 +33,11 @@ export interface FileFacts {
 }
 
 /** What is wrong with what `manifest`, the file at `path`, says of the last entry, where the files have it otherwise. */
-export function lastEntryDamage(path: string, { lastEntry, lastTerm }: Manifest, found: Pick<Manifest, 'lastEntry' | 'lastTerm'>): Damage | undefined {
+export function lastEntryDamage(
+  path: string,
+  { lastEntry, lastTerm }: Manifest,
+  found: Pick<Manifest, 'lastEntry' | 'lastTerm'>,
+): Damage | undefined {
   if (lastEntry === found.lastEntry && lastTerm === found.lastTerm) return undefined;
   const is = `is the one at offset ${found.lastEntry}, of term ${found.lastTerm}`;
   return damageAt(path, 0, `by it the last entry is at offset ${lastEntry}, of term ${lastTerm}, but it ${is}`);

@@ -29,7 +29,8 @@ export function timeToCome(text: string, nowMs: number): GivenTime | undefined {
 
 function momentOf(text: string, nowMs: number, direction: 1 | -1): GivenTime | undefined {
   const distanceMs = durationOf(text);
-  const { timeMs, hasZone } = distanceMs === undefined ? dateOf(text) : { timeMs: Math.round(nowMs + direction * distanceMs), hasZone: true };
+  const { timeMs, hasZone } =
+    distanceMs === undefined ? dateOf(text) : { timeMs: Math.round(nowMs + direction * distanceMs), hasZone: true };
   if (!(timeMs >= 0 && timeMs <= MAX_TIME_MS)) return undefined;
   const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
   return { timeMs, note: hasZone ? '' : `${text} is ${new Date(timeMs).toISOString()}, as the time zone of this machine is ${timeZone}` };

@@ -20,6 +20,7 @@ export const STATUS_TEXT = {
   404: 'Not Found',
   408: 'Request Timeout',
   410: 'Gone',
+  412: 'Precondition Failed',
   416: 'Range Not Satisfiable',
   431: 'Request Header Fields Too Large',
   500: 'Internal Server Error',

@@ -32,8 +32,12 @@ const NAME = /^(\d{1,16})-(\d{1,16})$/;
 interface Conditions {
   readonly range: string;
   readonly ifRange: string;
+  readonly ifMatch: string;
   readonly ifNoneMatch: string;
 }
+
+/** Whether a list of tags (RFC 9110, 8.8.3) names one of `these`, or any. */
+const names = (list: string, these: readonly string[]): boolean => list.split(',').some((one) => ['*', ...these].includes(one.trim()));
 
 export class SegmentDownloads {
   readonly #sources: SegmentSources;
@@ -73,7 +77,7 @@ export class SegmentDownloads {
       return () => text(404, 'there is no such resource of this log', cors);
     // A range means something to GET only (RFC 9110, 14.2).
     const range = method === 'GET' ? header('range') : '';
-    const wanted = { range, ifRange: header('if-range'), ifNoneMatch: header('if-none-match') };
+    const wanted = { range, ifRange: header('if-range'), ifMatch: header('if-match'), ifNoneMatch: header('if-none-match') };
     return () => this.#file(rest[2] ?? '', wanted, cors, party);
   }
 
@@ -95,7 +99,12 @@ export class SegmentDownloads {
     return `${JSON.stringify({ clusterId, generation, start, commit, segments })}\n`;
   }
 
-  #file(name: string, { range, ifRange, ifNoneMatch }: Conditions, cors: HttpAnswer['headers'], party: object | undefined): HttpAnswer {
+  #file(
+    name: string,
+    { range, ifRange, ifMatch, ifNoneMatch }: Conditions,
+    cors: HttpAnswer['headers'],
+    party: object | undefined,
+  ): HttpAnswer {
     const { clusterId, generation } = this.#sources;
     const { start, commit } = this.#sources.bounds();
     const [, first, last] = NAME.exec(name) ?? [];
@@ -112,8 +121,9 @@ export class SegmentDownloads {
     const cached = { cacheControl: IMMUTABLE, type: 'application/octet-stream' };
     const body = (from: number, to: number): SegmentBody =>
       new SegmentBody(this.#sources, this.#downloads, segment, segment.base + from, segment.base + to, party);
-    if (ifNoneMatch.split(',').some((one) => ['*', etag, `W/${etag}`].includes(one.trim())))
-      return { ...cached, status: 304, headers, body: body(0, size) };
+    // One that never changes is what it was, or was another one.
+    if (ifMatch !== '' && !names(ifMatch, [etag])) return text(412, `the segment's etag is ${etag}`, cors);
+    if (ifNoneMatch !== '' && names(ifNoneMatch, [etag, `W/${etag}`])) return { ...cached, status: 304, headers, body: body(0, size) };
     const part = rangeOf(ifRange === '' || ifRange === etag ? range : '', size);
     if (part === 'unsatisfiable') return text(416, `the segment has ${size} bytes`, { ...cors, 'content-range': `bytes */${size}` });
     if (!this.#downloads.makePlace())

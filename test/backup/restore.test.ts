@@ -5,7 +5,14 @@ import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { BackupFolder } from '../../src/backup/folder.ts';
 import type { Manifest } from '../../src/backup/manifest.ts';
 import { fileName } from '../../src/backup/names.ts';
-import { RESTORE_RANDOM_BYTES, type RestoreOptions, type RestoreReport, refuseUsed, restore, restoredTerm } from '../../src/backup/restore.ts';
+import {
+  RESTORE_RANDOM_BYTES,
+  type RestoreOptions,
+  type RestoreReport,
+  refuseUsed,
+  restore,
+  restoredTerm,
+} from '../../src/backup/restore.ts';
 import { NO_QUOTAS } from '../../src/core/access.ts';
 import { MAX_TERM_STEP } from '../../src/core/limits.ts';
 import { foldAccess, NO_ACCESS } from '../../src/format/access.ts';
@@ -115,7 +122,10 @@ it('a manifest that says another last entry than the files have is damage, whoev
   for (const wrong of [{ lastTerm: 1 }, { lastTerm: own.lastTerm + 1 }, { lastEntry: 0 }]) {
     const forged = new MemoryDisk(disk.image());
     expect(() => restored(forged, {}, { ...own, ...wrong })).toThrow(
-      expect.objectContaining({ code: 'DAMAGE', message: expect.stringMatching(/by it the last entry is at offset .*; nothing was restored/) }),
+      expect.objectContaining({
+        code: 'DAMAGE',
+        message: expect.stringMatching(/by it the last entry is at offset .*; nothing was restored/),
+      }),
     );
     expect(forged.list(DIRECTORY)).toEqual([]);
   }

@@ -128,23 +128,26 @@ describe.runIf(CHROMIUM !== undefined)('browser: the client in Chromium', () => 
 
   /** Appends, and reads all but the first of it from sealed segments as far as there are any. */
   const caughtUp = (url: string, token?: string) =>
-    page.evaluate(async ([url, token]) => {
-      const log = await (globalThis as unknown as LogPage).connect(url, token === undefined ? {} : { token });
-      const offsets: number[] = [];
-      for (let i = 0; i < 7; i += 1) offsets.push((await log.append(new Uint8Array(2_000_000).fill(i))).offset);
-      const read = async (from: number): Promise<string[]> => {
-        const found: string[] = [];
-        for await (const { offset, payload } of log.read({ from, catchUp: { urls: url } }))
-          found.push(`${offset} ${payload.length} ${payload[9]}`);
-        return found;
-      };
-      let found = await read(offsets[1] ?? 0);
-      // What is sealed may be so a moment later.
-      for (let i = 0; i < 100 && log.stats().catchUpBytes < 4_000_000; i += 1) found = await read(offsets[1] ?? 0);
-      const { catchUpBytes } = log.stats();
-      await log.close();
-      return { offsets, found, catchUpBytes };
-    }, [url, token] as const);
+    page.evaluate(
+      async ([url, token]) => {
+        const log = await (globalThis as unknown as LogPage).connect(url, token === undefined ? {} : { token });
+        const offsets: number[] = [];
+        for (let i = 0; i < 7; i += 1) offsets.push((await log.append(new Uint8Array(2_000_000).fill(i))).offset);
+        const read = async (from: number): Promise<string[]> => {
+          const found: string[] = [];
+          for await (const { offset, payload } of log.read({ from, catchUp: { urls: url } }))
+            found.push(`${offset} ${payload.length} ${payload[9]}`);
+          return found;
+        };
+        let found = await read(offsets[1] ?? 0);
+        // What is sealed may be so a moment later.
+        for (let i = 0; i < 100 && log.stats().catchUpBytes < 4_000_000; i += 1) found = await read(offsets[1] ?? 0);
+        const { catchUpBytes } = log.stats();
+        await log.close();
+        return { offsets, found, catchUpBytes };
+      },
+      [url, token] as const,
+    );
 
   test.each([
     ['a host of another origin', () => Promise.resolve([node.url])],

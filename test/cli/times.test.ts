@@ -8,8 +8,31 @@ import { runCommand } from '../support/server.ts';
 const NOW_MS = Date.UTC(2026, 10, 30, 12);
 
 /** What no command takes for a time: `Date.parse` takes many of them. */
-const NONE = ['', '45', '10000', '2027', '2027-02', '2027-02-30', '2027-13-01', '2027-00-10', 'soon 2030', 'Jan 2030', '1-1-2030', '-1d', '1d2h'];
-const NO_TIMES = [...NONE, '2027-01-01T25:00Z', '2027-01-01T10:60Z', '2027-01-01T10:00+25:00', '2027-01-01T10', 'NaN', 'Infinity', '99999999999w'];
+const NONE = [
+  '',
+  '45',
+  '10000',
+  '2027',
+  '2027-02',
+  '2027-02-30',
+  '2027-13-01',
+  '2027-00-10',
+  'soon 2030',
+  'Jan 2030',
+  '1-1-2030',
+  '-1d',
+  '1d2h',
+];
+const NO_TIMES = [
+  ...NONE,
+  '2027-01-01T25:00Z',
+  '2027-01-01T10:60Z',
+  '2027-01-01T10:00+25:00',
+  '2027-01-01T10',
+  'NaN',
+  'Infinity',
+  '99999999999w',
+];
 
 describe('a time on a command line', () => {
   it('is ago, or a date', () => {
@@ -35,7 +58,11 @@ describe('a time on a command line', () => {
 
   it('past which a token is not taken is one to come, and not whatever has a number in it', async () => {
     const { code, stdout, stderr } = await runCommand(['token', 'create', '--scopes', 'read', '--expires', '45']);
-    expect([code, String(stdout), stderr]).toEqual([2, '', expect.stringContaining('It must be a duration such as 30d, or a date to come')]);
+    expect([code, String(stdout), stderr]).toEqual([
+      2,
+      '',
+      expect.stringContaining('It must be a duration such as 30d, or a date to come'),
+    ]);
   });
 });
 

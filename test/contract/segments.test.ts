@@ -170,6 +170,26 @@ describe.each(SOCKET_DOORS)('sealed segments by $name', (door) => {
     expect((await http(`/log/${list.clusterId}/segments`, { method: 'HEAD' })).status).toBe(200);
   });
 
+  test('a condition that it is another one ends the request (RFC 9110, 13.1.1)', async () => {
+    const { url } = first();
+    const etag = (await http(url, { method: 'HEAD' })).headers.get('etag') ?? '';
+    const asked = (tag: string, more: Record<string, string> = {}): Promise<Response> =>
+      http(url, { headers: { 'if-match': tag, ...more } });
+    for (const [tag, status] of [
+      [etag, 200],
+      ['*', 200],
+      [`"x", ${etag}`, 200],
+      ['"x"', 412],
+      [`W/${etag}`, 412],
+    ] as const) {
+      const answer = await asked(tag);
+      await answer.body?.cancel();
+      expect([tag, answer.status]).toEqual([tag, status]);
+    }
+    const failed = await asked('"x"', { range: 'bytes=0-9', 'if-none-match': etag });
+    expect([failed.status, failed.headers.get('cache-control')]).toEqual([412, 'no-store']);
+  });
+
   test('each answer closes its connection, and has one length, that of the body that it has or would have', async () => {
     const { url, base, end } = first();
     const size = end - base;

@@ -50,7 +50,14 @@ it('is read from its own disk, takes no appends, goes on without its source, and
 
 it('options that mean nothing for it are refused', async () => {
   const dir = directory();
-  const refused = [{ node: 2 }, { segmentBytes: 65_536 }, { retentionBytes: '1MiB' }, { autoFinalizeAfter: '1h' }, { maxConsumers: 9 }, { peers: '1=a:1/2,2=b:1/2' }] as const;
+  const refused = [
+    { node: 2 },
+    { segmentBytes: 65_536 },
+    { retentionBytes: '1MiB' },
+    { autoFinalizeAfter: '1h' },
+    { maxConsumers: 9 },
+    { peers: '1=a:1/2,2=b:1/2' },
+  ] as const;
   for (const option of refused)
     await expect(open({ dir, ...{ segmentBytes: undefined }, mirror: 'ws://127.0.0.1:1', ...option })).rejects.toThrow(
       /has no effect with mirror, because its source decides that/,

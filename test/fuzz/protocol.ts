@@ -191,7 +191,14 @@ function seldomRequest(random: Random, requestId: number, commit: number): Uint8
     case 5:
       return requestMessage(FIND, 0, requestId, someOffset(random, commit), interesting(random), interesting(random));
     default:
-      return requestMessage(random.pick(UPGRADE, TRANSFER, UPLOAD), random.below(2), requestId, 0, interesting(random), interesting(random));
+      return requestMessage(
+        random.pick(UPGRADE, TRANSFER, UPLOAD),
+        random.below(2),
+        requestId,
+        0,
+        interesting(random),
+        interesting(random),
+      );
   }
 }
 
