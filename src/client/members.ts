@@ -152,6 +152,20 @@ const DONE_BEFORE: Readonly<Record<MemberChange['kind'], string>> = {
   demote: 'ALREADY_MEMBER',
 };
 
+/** What is known of the attempts at one change. */
+interface Attempts {
+  /** One of them may have changed the set: its end is not known. */
+  mayBeDone: boolean;
+}
+
+/** What says nothing of what an earlier attempt did: nobody who leads has looked. */
+const UNDECIDED: readonly string[] = ['UNREACHABLE', 'NOT_LEADER', 'SHUTTING_DOWN', 'CLOSED', 'TOO_MANY_REQUESTS'];
+
+function notKnown(error: LogError): LogError {
+  const sentence = `${error.message}; an attempt before that may have changed the set: list the members to see it`;
+  return new LogError(error.code, sentence, error.details, 'unknown', { cause: error });
+}
+
 /** A change of the set, from the first question to the end of the wait. */
 export class MemberWork {
   readonly #ports: AskLeaderPorts;
@@ -160,8 +174,9 @@ export class MemberWork {
   readonly #signal: AbortSignal | undefined;
   readonly #onProgress: ((progress: MemberProgress) => void) | undefined;
   readonly #isDryRun: boolean;
-  /** Something may have been changed. */
-  #hasAsked = false;
+  /** Something may have been changed: an attempt at it is under way, or its end is not known, or it is done. */
+  #mayHaveChanged = false;
+  #hasChanged = false;
 
   /** Throws TypeErrors and RangeErrors for options that cannot be meant. */
   constructor(ports: AskLeaderPorts, what: string, options: ChangeMembersOptions | MembersOptions, timeoutMs: number) {
@@ -221,14 +236,32 @@ export class MemberWork {
     const before = await this.list();
     if (!before.members.some(({ id }) => id === old)) throw unknownMember(old, before);
     const isVoter = before.members.some(({ id, role }) => id === nextId && role === 'voter');
-    const joined = isVoter ? undefined : typeof next === 'number' ? await this.promote(next) : await this.add(next);
+    const joined = isVoter ? undefined : await this.#joinFor(old, next);
     if (this.#isDryRun) return { before, after: without(joined?.after ?? before, old), hasChanged: false };
     try {
       return { before, after: await this.#change({ kind: 'remove', id: old }), hasChanged: true };
     } catch (thrown) {
-      if (!(thrown instanceof LogError) || joined === undefined) throw thrown;
-      const done = `node ${nextId} is a voter now, and node ${old} is still in the set: ${thrown.message}`;
+      if (!(thrown instanceof LogError) || thrown.code === 'ABORTED') throw thrown;
+      // Somebody else has removed it meanwhile: all is as it was asked for.
+      if (thrown.code === 'UNKNOWN_MEMBER') return { before, after: await this.list(), hasChanged: joined?.hasChanged === true };
+      if (joined === undefined) throw thrown;
+      const isKnown = thrown.outcome === 'failed';
+      const rest = isKnown ? `node ${old} is still in the set` : `whether node ${old} is still in the set is not known`;
+      const done = `node ${nextId} is a voter now, and ${rest}: ${thrown.message}`;
       throw new LogError(thrown.code, done, thrown.details, thrown.outcome, { cause: thrown });
+    }
+  }
+
+  /** The node that comes for `old` becomes a voter beside it. */
+  async #joinFor(old: number, next: NewMember | number): Promise<MembersChange> {
+    try {
+      return await (typeof next === 'number' ? this.promote(next) : this.add(next));
+    } catch (thrown) {
+      // A set that is full has no room for both.
+      if (!(thrown instanceof LogError) || thrown.code !== 'UNSUPPORTED') throw thrown;
+      throw new LogError(thrown.code, `${thrown.message}; remove node ${old} first, then there is room`, thrown.details, thrown.outcome, {
+        cause: thrown,
+      });
     }
   }
 
@@ -240,14 +273,16 @@ export class MemberWork {
 
   /** Asks for a change until it is decided, also while the node has not come. */
   async #change(change: MemberChange): Promise<LogMembers> {
+    // An attempt whose end is not known may have done what a later one is refused for, also after a wait for "another" change, which may be this one.
+    const attempts: Attempts = { mayBeDone: false };
     for (;;) {
       try {
-        return membersOf(await this.#ask(change));
+        return membersOf(await this.#ask(change, attempts));
       } catch (thrown) {
         if (!(thrown instanceof LogError)) throw thrown;
         const isComing = change.kind === 'add' && thrown.code === 'NOT_READY';
         const waits = isComing || thrown.code === 'CHANGE_IN_PROGRESS';
-        if (!waits) throw thrown;
+        if (!waits) throw attempts.mayBeDone && UNDECIDED.includes(thrown.code) ? notKnown(thrown) : thrown;
         this.#tell({ step: isComing ? 'coming' : 'changing', id: change.id, ...NOTHING_MEASURED, sentence: thrown.message });
       }
       await this.#pause();
@@ -268,23 +303,24 @@ export class MemberWork {
     }
   }
 
-  async #ask(change: MemberChange | undefined): Promise<MembersAnswer> {
+  async #ask(change: MemberChange | undefined, attempts: Attempts = { mayBeDone: false }): Promise<MembersAnswer> {
     this.#refuseAborted();
-    let mayBeDone = false;
     const asked = askLeader(this.#ports, {
       what: change === undefined ? 'the list of nodes' : 'the change of nodes',
       timeoutMs: this.#timeoutMs,
       stops: (error) => error.code === 'CHANGE_IN_PROGRESS',
       ask: async (connection) => {
-        if (change !== undefined && !this.#isDryRun) this.#hasAsked = true;
+        if (change !== undefined && !this.#isDryRun) this.#mayHaveChanged = true;
         try {
           const answer = await connection.members(change, this.#isDryRun && change !== undefined);
-          mayBeDone ||= answer === undefined;
+          attempts.mayBeDone ||= answer === undefined;
+          this.#hasChanged ||= answer?.hasChanged === true;
           return answer;
         } catch (thrown) {
           if (!(thrown instanceof LogError) || change === undefined) throw thrown;
-          if (mayBeDone && thrown.code === DONE_BEFORE[change.kind]) return connection.members(undefined, false);
-          mayBeDone ||= thrown.outcome === 'unknown';
+          if (attempts.mayBeDone && thrown.code === DONE_BEFORE[change.kind]) return connection.members(undefined, false);
+          attempts.mayBeDone ||= thrown.outcome === 'unknown';
+          if (!attempts.mayBeDone) this.#mayHaveChanged = this.#hasChanged;
           throw thrown;
         }
       },
@@ -301,8 +337,10 @@ export class MemberWork {
   }
 
   #aborted(): AbortedError {
-    const soFar = this.#hasAsked ? 'while it waited. What is in the log goes on: members() shows it.' : 'before anything was asked for.';
-    return new AbortedError(`This ${this.#what}`, soFar, this.#signal, this.#hasAsked ? 'unknown' : 'failed');
+    const soFar = this.#mayHaveChanged
+      ? 'while it waited. What is in the log goes on: members() shows it.'
+      : 'before anything was changed.';
+    return new AbortedError(`This ${this.#what}`, soFar, this.#signal, this.#mayHaveChanged ? 'unknown' : 'failed');
   }
 
   #refuseAborted(): void {

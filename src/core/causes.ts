@@ -111,15 +111,16 @@ export const causes = {
 
 /**
  * Why no leader is known, for people; empty when nothing but an election is known to be under way. `talking`: nodes that this one talks to,
- * itself among them, of `total`.
+ * itself among them, of `total`: where some do not count for majorities, of those that do (`isOfVoters`).
  */
-export function whyNoLeader(found: readonly Cause[], talking: number, total: number): string {
+export function whyNoLeader(found: readonly Cause[], talking: number, total: number, isOfVoters = false): string {
   const majority = Math.floor(total / 2) + 1;
   const [voters] = found.filter(({ code }) => code === 'TOO_FEW_VOTERS');
   if (voters !== undefined) return cut(voters.sentence);
   const sentences = found.map(({ sentence }) => sentence).join('; ');
   if (talking >= majority) return cut(sentences);
-  const count = `it talks to ${talking} of ${total} nodes, itself included, and a leader needs ${majority}`;
+  const nodes = `${total} ${isOfVoters ? 'voters' : 'nodes'}`;
+  const count = `it talks to ${talking} of ${nodes}, itself included, and a leader needs ${majority}`;
   return cut(sentences === '' ? count : `${count}: ${sentences}`);
 }
 

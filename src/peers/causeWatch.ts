@@ -88,6 +88,8 @@ export function causesOf(own: OwnView, links: readonly LinkView[]): readonly Cau
 export interface CausePorts {
   readonly own: () => OwnView;
   readonly links: () => readonly LinkView[];
+  /** Ids of all that count for majorities. */
+  readonly voters: () => readonly number[];
   /** 0: no leader is known. */
   readonly leader: () => number;
   readonly nowMs: () => number;
@@ -129,12 +131,17 @@ export class CauseWatch {
   }
 
   #now(): { readonly found: readonly Cause[]; readonly why: string } {
-    const { own, links, leader } = this.#ports;
+    const { own, links, voters, leader } = this.#ports;
+    const self = own();
     const views = links();
-    const voters = leader() === 0 ? this.#tooFewVoters : undefined;
-    const found = [...(voters === undefined ? [] : [voters]), ...causesOf(own(), views)];
-    const talking = 1 + views.filter(({ isConnected, isHeard }) => isConnected && isHeard).length;
-    return { found, why: whyNoLeader(found, talking, views.length + 1) };
+    const tooFew = leader() === 0 ? this.#tooFewVoters : undefined;
+    const found = [...(tooFew === undefined ? [] : [tooFew]), ...causesOf(self, views)];
+    const ids = voters();
+    // One that does not count is nothing to an election, and has the sentence of all.
+    const isOfVoters = ids.includes(self.id) && ids.length < views.length + 1;
+    const counted = isOfVoters ? views.filter(({ address }) => ids.includes(address.id)) : views;
+    const talking = 1 + counted.filter(({ isConnected, isHeard }) => isConnected && isHeard).length;
+    return { found, why: whyNoLeader(found, talking, counted.length + 1, isOfVoters) };
   }
 
   #say(what: string, text: string): void {

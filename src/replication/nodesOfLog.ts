@@ -129,10 +129,16 @@ export class NodesOfLog {
     const { members } = this.#raft;
     if (change.kind !== 'add' || change.instance !== NO_INSTANCE || (members.latest?.members ?? []).some(({ id }) => id === change.id))
       return change;
-    const instance = members.instanceOf(change.id);
-    if (instance !== undefined) return { ...change, instance };
+    const { id } = change;
+    const instance = members.instanceOf(id);
+    const isRemoved = instance !== undefined && hasDirectory(members.removed, { id, instance });
+    if (instance !== undefined && !isRemoved) return { ...change, instance };
     if (isDryRun) return { ...change, instance: ANY_INSTANCE };
-    return { code: 'NOT_READY', sentence: `node ${change.id} has not come yet: start it` };
+    // It may have an empty directory by now, and no link yet.
+    const sentence = isRemoved
+      ? `node ${id} has not come yet with another directory than the one that was removed, for good (instance ${instance}): start it with an empty directory`
+      : `node ${id} has not come yet: start it`;
+    return { code: 'NOT_READY', sentence };
   }
 
   /** The set in force, for who is not on this thread; undefined: it is what it was when this was called last. */

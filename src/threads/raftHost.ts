@@ -460,6 +460,7 @@ export class RaftHost {
     return new CauseWatch({
       own: () => this.#links?.own() ?? { id, process, listensOn: undefined, isSilent: false },
       links: () => this.#links?.links() ?? [],
+      voters: () => this.replica.raft.members.voters,
       leader: () => this.replica.raft.leader,
       nowMs: () => this.#ports.nowMs(),
       log: (text) => this.#main.log('warn', text),

@@ -135,6 +135,39 @@ describe('of nodes', () => {
     ]);
   });
 
+  it('a learner that stays one is well, and no reserve is lost by it', () => {
+    const role = (id: number): 'voter' | 'reader' => (id <= 2 ? 'voter' : 'reader');
+    const roles = Object.fromEntries(
+      [1, 2, 3].map((id) => [id, { role: role(id), isVoter: role(id) === 'voter', state: 'replicating' } as const]),
+    );
+    expect(found({ 1: { views: roles, toleratedFailures: 0 } })).toEqual([]);
+    const [gone] = clusterFindings(answers({ 1: { views: roles, toleratedFailures: 0 }, 3: 'connection refused' }));
+    expect([gone?.code, gone?.todo]).toEqual(['NODE_DOWN', expect.stringContaining('if it is gone for good: loglog member remove 3')]);
+  });
+
+  it('a voter that is gone while the others go on is to be replaced', () => {
+    const roles = { 1: { role: 'voter' }, 2: { role: 'voter' }, 3: { role: 'voter', isConnected: false } } as const;
+    const [gone] = clusterFindings(answers({ 1: { views: roles, toleratedFailures: 0 }, 3: 'connection refused' }));
+    expect(gone?.todo).toBe(
+      'start it, or look at the network between; if its machine is gone for good: loglog member replace 3 NEW@HOST:PORT/PEERPORT; if only its disk is, start it with an empty directory',
+    );
+  });
+
+  it('without a majority those are counted that count', () => {
+    const views = Object.fromEntries([1, 2, 3].map((id) => [id, { role: id === 3 ? 'reader' : 'voter' } as const]));
+    const change = { role: 'follower', leaderId: undefined, views } as const;
+    const given = answers({ 1: change, 2: 'connection refused', 3: 'connection refused' }).map((each): Answer => {
+      const known = { ...each.known, role: views[each.known.id]?.role ?? null };
+      return { ...each, known };
+    });
+    const [first] = sorted(clusterFindings(given));
+    expect([first?.code, first?.expected, first?.todo]).toEqual([
+      'NO_MAJORITY',
+      '2 of 2 voters that talk with each other, and may vote',
+      expect.stringMatching(/^start node 2; /),
+    ]);
+  });
+
   it('a cluster whose voters have lost their disks is sent to recover', () => {
     const change = {
       role: 'follower',

@@ -227,6 +227,27 @@ describe('an answer that was lost', () => {
     }
   });
 
+  test('is remembered while the change, which may be this one, is waited for', async () => {
+    const leader = new Leader();
+    leader.act = () => {
+      if (leader.asked.length === 1) return LOST;
+      if (leader.asked.length === 2) refuse('CHANGE_IN_PROGRESS');
+      leader.drop(3);
+      return refuse('UNKNOWN_MEMBER');
+    };
+    await expect(leader.work().remove(3)).resolves.toMatchObject({ hasChanged: true, after: { voters: 2 } });
+  });
+
+  test('leaves the end unknown where nobody who leads is found any more', async () => {
+    const leader = new Leader();
+    leader.act = () => (leader.asked.length === 1 ? LOST : refuse('CLOSED'));
+    await expect(leader.work().remove(3)).rejects.toMatchObject({
+      code: 'CLOSED',
+      outcome: 'unknown',
+      message: expect.stringContaining('an attempt before that may have changed the set'),
+    });
+  });
+
   test('is no excuse where the first attempt certainly had no effect', async () => {
     const leader = new Leader();
     leader.act = () => refuse(leader.asked.length > 1 ? 'UNKNOWN_MEMBER' : 'NOT_LEADER');
@@ -249,8 +270,20 @@ describe('a wait', () => {
     ]);
   });
 
+  test('that its signal ends while the node has not come says that nothing was changed', async () => {
+    const leader = new Leader();
+    const stop = new AbortController();
+    leader.act = () => refuse('NOT_READY');
+    const waiting = leader.work({ signal: stop.signal, onProgress: () => queueMicrotask(() => stop.abort()) }).add(NEW);
+    await expect(waiting).rejects.toMatchObject({
+      code: 'ABORTED',
+      outcome: 'failed',
+      message: expect.stringContaining('before anything was changed'),
+    });
+  });
+
   test.each([
-    ['before anything was asked for', 'failed', 0],
+    ['before anything was changed', 'failed', 0],
     ['while it waited', 'unknown', 3],
   ] as const)('that its signal ends %s says what is known', async (sentence, outcome, atList) => {
     const leader = new Leader();
@@ -303,6 +336,35 @@ describe('a replacement', () => {
     await expect(leader.work().replace(3, NEW)).rejects.toMatchObject({
       code: 'NO_MAJORITY',
       message: expect.stringContaining('node 4 is a voter now, and node 3 is still in the set'),
+    });
+  });
+
+  test('in a set that is full says what to do first', async () => {
+    const leader = new Leader();
+    leader.act = () => refuse('UNSUPPORTED');
+    await expect(leader.work().replace(3, NEW)).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+      message: 'UNSUPPORTED it is; remove node 3 first, then there is room',
+    });
+  });
+
+  test('of a node that somebody else removes meanwhile is done', async () => {
+    const leader = new Leader();
+    leader.act = ({ kind, id }) => {
+      if (kind === 'add') return leader.put(listed(id));
+      leader.drop(3);
+      return refuse('UNKNOWN_MEMBER');
+    };
+    const { after, hasChanged } = await leader.work().replace(3, NEW);
+    expect([after.members.map(({ id }) => id), hasChanged]).toEqual([[1, 2, 4], true]);
+  });
+
+  test('whose end is not known does not say that the old node is still there', async () => {
+    const leader = new Leader();
+    leader.act = ({ kind, id }) => (kind === 'add' ? leader.put(listed(id)) : refuse('PROTOCOL'));
+    await expect(leader.work().replace(3, NEW)).rejects.toMatchObject({
+      outcome: 'unknown',
+      message: expect.stringContaining('node 4 is a voter now, and whether node 3 is still in the set is not known'),
     });
   });
 

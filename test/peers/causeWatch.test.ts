@@ -155,6 +155,7 @@ describe('the watch', () => {
     const watch = new CauseWatch({
       own: () => OWN,
       links: () => links,
+      voters: () => [1, 2, 3],
       leader: () => leader,
       nowMs: () => nowMs,
       log: (text) => logged.push(text),
@@ -177,6 +178,23 @@ describe('the watch', () => {
     leader = 2;
     watch.look();
     expect(told.at(-1)?.map(({ code }) => code)).toEqual(['UNREACHABLE']);
+  });
+
+  test('counts those that count for majorities, where others are only fed', () => {
+    const whys: string[] = [];
+    const watch = new CauseWatch({
+      own: () => OWN,
+      links: () => [down(2, GONE), down(3, GONE), link(4), link(5)],
+      voters: () => [1, 2, 3],
+      leader: () => 0,
+      nowMs: () => 0,
+      log: () => undefined,
+      tell: (_, why) => whys.push(why),
+    });
+    watch.look();
+    expect(whys).toEqual([
+      expect.stringMatching(/^it talks to 1 of 3 voters, itself included, and a leader needs 2: node 2 cannot be reached/),
+    ]);
   });
 
   test('knows no causes but those of the list', () => {

@@ -1,6 +1,7 @@
 // A log from one node to others and back, as the replica of its leader sees it: which sets it says, and who moves the commit meanwhile.
 
 import { beforeEach, describe, expect, it } from 'vitest';
+import { NO_INSTANCE } from '../../src/core/ids.ts';
 import { MEMBERS_LEVEL } from '../../src/core/levels.ts';
 import type { MemberChange } from '../../src/core/memberChanges.ts';
 import type { Configuration } from '../../src/core/members.ts';
@@ -67,7 +68,15 @@ describe('a log of one node', () => {
     sync(raft);
     expect(setOf(raft)).toEqual(['1 voter node1']);
     expect([memory.commit, memory.word32(STATE.SOLE)]).toEqual([memory.tail, 1]);
-    expect(replica.changeNodes(ADD)).toEqual({ code: 'MEMBER_REMOVED', sentence: expect.stringContaining('was removed, for good') });
+    const [other, removed] = ['another directory', `instance ${INSTANCE}`].map((text) => expect.stringContaining(text));
+    // By the last link. Whoever waits for it waits on: it may be about to come with an empty directory.
+    const again = { ...ADD, instance: NO_INSTANCE };
+    replica.met(2, INSTANCE);
+    expect(replica.changeNodes(again)).toMatchObject({ code: 'NOT_READY', sentence: other });
+    expect(replica.changeNodes(again)).toMatchObject({ code: 'NOT_READY', sentence: removed });
+    replica.met(2, 'e'.repeat(16));
+    expect(replica.changeNodes(again)).toBeUndefined();
+    expect(setOf(raft)).toEqual(['1 voter node1', '2 learner node2']);
   });
 
   it('commits with both, once the other one counts, and does not without it', () => {

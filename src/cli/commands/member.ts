@@ -102,7 +102,8 @@ async function change(
     );
   } catch (thrown) {
     if (signal === undefined || !isLogError(thrown, 'ABORTED')) throw thrown;
-    say('loglog: stopped waiting; what is in the log goes on: loglog member list');
+    const isKnown = thrown.outcome === 'failed';
+    say(`loglog: ${isKnown ? 'stopped; nothing was changed' : 'stopped waiting; what is in the log goes on: loglog member list'}`);
     throw new Quit(128 + SIGNAL_NUMBERS[signal]);
   }
 }

@@ -3,7 +3,7 @@
 import type { Cause, CauseCode } from '../../core/causes.ts';
 import { CLOCK_GUARD_MS } from '../../core/limits.ts';
 import { formatNodes } from '../../core/nodeSet.ts';
-import type { NodeStatus } from '../../node/status.ts';
+import type { ClusterNodeStatus, NodeStatus } from '../../node/status.ts';
 import { duration } from '../output.ts';
 import { type Answer, certificateSentence, ELSEWHERE, leaderOf } from '../survey.ts';
 import { inMemory, littleRoom, slowDisk } from './disks.ts';
@@ -13,6 +13,20 @@ import { type Finding, type FindingCode, finding } from './findings.ts';
 export const CLOCK_OFF_MS = 5_000;
 
 const RECOVER = 'if it is gone for good with a majority of the disks: loglog recover show DIR on each machine that is left';
+
+/** What to do about a node that is gone for good while the others have a leader, which the log says is a member. */
+function insteadOf({ id, role }: ClusterNodeStatus): string {
+  if (role === 'voter')
+    return `if its machine is gone for good: loglog member replace ${id} NEW@HOST:PORT/PEERPORT; if only its disk is, start it with an empty directory`;
+  return `if it is gone for good: loglog member remove ${id}`;
+}
+
+/** Ids of those that count, as the log says it; where it does not say it, of all. */
+function votersOf(answers: readonly Answer[], leader: NodeStatus | undefined): readonly number[] {
+  const all = leader?.cluster.nodes ?? answers.map(({ known }) => known);
+  const voters = all.filter(({ role }) => role === 'voter');
+  return (voters.length === 0 ? all : voters).map(({ id }) => id);
+}
 
 /** What a cause between nodes is, what should be instead, and what to do; the others are told in other words. */
 const CAUSE_FINDINGS: Readonly<Partial<Record<CauseCode, readonly [FindingCode, string, string]>>> = {
@@ -62,7 +76,7 @@ function apart(statuses: readonly NodeStatus[]): Finding[] {
   );
 }
 
-function down({ known, reason }: Answer): Finding[] {
+function down({ known, reason }: Answer, leader: NodeStatus | undefined): Finding[] {
   if (reason === undefined) return [];
   const about = `node ${known.id}`;
   const isElsewhere = reason === ELSEWHERE.otherCluster || reason === ELSEWHERE.noNode || /^node \d+ answers there$/.test(reason);
@@ -70,34 +84,32 @@ function down({ known, reason }: Answer): Finding[] {
     const todo = `correct the address of node ${known.id} in --peers or --advertise, or what leads there (a proxy, a forwarded port)`;
     return [finding('WRONG_ADDRESS', about, `at ${known.url}: ${reason}`, `node ${known.id} of this cluster answers there`, todo)];
   }
-  return [finding('NODE_DOWN', about, `at ${known.url}: ${reason}`, 'it answers', `start it, or look at the network between; ${RECOVER}`)];
+  const member = leader?.cluster.nodes.find(({ id, role }) => id === known.id && (role ?? null) !== null);
+  const gone = member === undefined ? RECOVER : insteadOf(member);
+  return [finding('NODE_DOWN', about, `at ${known.url}: ${reason}`, 'it answers', `start it, or look at the network between; ${gone}`)];
 }
 
 /** That nobody leads, and why. */
 function noMajority(answers: readonly Answer[], statuses: readonly NodeStatus[]): Finding[] {
   const total = answers.length;
-  const silent = answers.filter(({ status }) => status === undefined).map(({ known }) => known.id);
+  const voters = votersOf(answers, undefined);
+  const silent = answers.filter(({ known, status }) => status === undefined && voters.includes(known.id)).map(({ known }) => known.id);
   const whys = new Set(statuses.flatMap(({ node }) => (node.whyNoLeader === null ? [] : [`node ${node.id} says: ${node.whyNoLeader}`])));
-  const needed = Math.floor(total / 2) + 1;
+  const needed = Math.floor(voters.length / 2) + 1;
+  const nodes = `${voters.length} ${voters.length === total ? 'nodes' : 'voters'}`;
   const seen = [`nobody leads, and ${statuses.length} of ${total} nodes answer here`, ...whys].join('; ');
   const start =
     silent.length === 0
       ? 'do what the nodes say, and what is said here of each'
       : `start ${silent.length === 1 ? 'node' : 'the nodes'} ${formatNodes(silent)}`;
   return [
-    finding(
-      'NO_MAJORITY',
-      'the cluster',
-      seen,
-      `${needed} of ${total} nodes that talk with each other, and may vote`,
-      `${start}; ${RECOVER}`,
-    ),
+    finding('NO_MAJORITY', 'the cluster', seen, `${needed} of ${nodes} that talk with each other, and may vote`, `${start}; ${RECOVER}`),
   ];
 }
 
 /** How the leader feeds the others. */
 function feeding(leader: NodeStatus): Finding[] {
-  return leader.cluster.nodes.flatMap(({ id, state, isOldCopy, isVoter, isConnected }): Finding[] => {
+  return leader.cluster.nodes.flatMap(({ id, state, isOldCopy, isVoter, role, isConnected }): Finding[] => {
     const about = `node ${id}`;
     if (!isConnected) return [];
     if (state === 'cannotBeFed')
@@ -107,7 +119,7 @@ function feeding(leader: NodeStatus): Finding[] {
           about,
           `it needs entries that the leader, node ${leader.node.id}, no longer has`,
           'entries that the leader has, or a log that begins where that of the leader does',
-          'stop it, move its directory away, and start it with an empty one: it is fed all that there is',
+          'it begins anew where the log of the leader begins: look again in a minute. If it stays like this, stop it, move its directory away, and start it with an empty one: it is fed all that there is',
         ),
       ];
     if (isOldCopy === true)
@@ -120,7 +132,8 @@ function feeding(leader: NodeStatus): Finding[] {
           'nothing now: it is fed anew, and counts again then; never start a node on a copy or a snapshot of its disk again',
         ),
       ];
-    if (isVoter === false)
+    // A learner that stays one is what it is to be.
+    if (isVoter === false && role !== 'reader')
       return [
         finding(
           'NOT_A_VOTER',
@@ -300,7 +313,7 @@ export function clusterFindings(answers: readonly Answer[]): readonly Finding[] 
   const statuses = answers.flatMap(({ status }) => status ?? []);
   const leader = leaderOf(statuses);
   const found = [
-    ...answers.flatMap(down),
+    ...answers.flatMap((answer) => down(answer, leader)),
     ...apart(statuses),
     ...statuses.flatMap((status) => ownFindings(status, leader?.node.id)),
     ...clocks(answers),
@@ -308,7 +321,8 @@ export function clusterFindings(answers: readonly Answer[]): readonly Finding[] 
   ];
   if (statuses.some(({ mirror }) => mirror)) return found;
   if (leader === undefined) return [...noMajority(answers, statuses), ...found];
-  const most = Math.floor((answers.length - 1) / 2);
+  const voters = votersOf(answers, leader).length;
+  const most = Math.floor((voters - 1) / 2);
   const tolerated = leader.cluster.toleratedFailures ?? most;
   const reserve =
     tolerated < most
@@ -317,7 +331,7 @@ export function clusterFindings(answers: readonly Answer[]): readonly Finding[] 
             'NO_RESERVE',
             'the cluster',
             tolerated === 0 ? 'it tolerates no more failures' : `it tolerates ${tolerated} more failure${tolerated === 1 ? '' : 's'}`,
-            `of ${answers.length} nodes ${most} may fail`,
+            `of ${voters} ${voters === answers.length ? 'nodes' : 'voters'} ${most} may fail`,
             'do what is said here of the nodes, before another one fails',
           ),
         ]
