@@ -191,7 +191,11 @@ export class Connection {
   #silence: ReturnType<typeof setInterval> | undefined;
   #silenceIntervalMs = 0;
   #silentIntervals = 0;
-  #movedBefore = 0;
+  /** At the last look. */
+  #bufferedBefore = 0;
+  #receivedBefore = 0;
+  /** Bytes that the transport was given since. */
+  #givenBytes = 0;
   #nextId = 1;
   #isLost = false;
   #onClosed: (() => void) | undefined;
@@ -272,7 +276,9 @@ export class Connection {
   }
 
   send(message: Uint8Array): void {
-    if (!this.#isLost) this.#transport.send(message);
+    if (this.#isLost) return;
+    this.#givenBytes += message.length;
+    this.#transport.send(message);
   }
 
   /** Asks for the log's bounds. Undefined when the connection was lost before the answer. Rejects with the server's error. */
@@ -573,10 +579,15 @@ export class Connection {
 
   /** A dead network says nothing: an answer that does not come is the only sign of it. */
   #checkSilence(): void {
-    // A long upload is a sign of life although nothing comes back, and so is a part of a long answer.
-    const moved = this.#transport.bufferedBytes() - (this.#transport.receivedBytes() ?? 0);
-    if (moved !== this.#movedBefore) this.#silentIntervals = 0;
-    this.#movedBefore = moved;
+    const buffered = this.#transport.bufferedBytes();
+    const received = this.#transport.receivedBytes() ?? 0;
+    // A long upload is a sign of life although nothing comes back: of what waited to leave some has left, whatever came after it.
+    const isLeaving = this.#bufferedBefore > 0 && this.#bufferedBefore + this.#givenBytes > buffered;
+    // And so is a part of a long answer.
+    if (isLeaving || received !== this.#receivedBefore) this.#silentIntervals = 0;
+    this.#bufferedBefore = buffered;
+    this.#receivedBefore = received;
+    this.#givenBytes = 0;
     this.#silentIntervals += 1;
     if (this.#silentIntervals > MAX_SILENT_INTERVALS) {
       this.#lose('it has been silent for too long, although it was asked for a sign of life');
