@@ -7,6 +7,7 @@ import { MAX_WAIT_MS } from '../../core/limits.ts';
 import type { MemberChange } from '../../core/memberChanges.ts';
 import type { AccessChange } from '../../format/access.ts';
 import {
+  type Answer,
   CANCEL,
   CLOSE_STOPPED,
   CREDIT,
@@ -18,10 +19,8 @@ import {
   encodeIntroduce,
   encodeRetention,
   FIND,
-  type KeptAnswer,
   type KeptBounds,
   LEVEL_RECEIVED,
-  type LevelsAnswer,
   READ,
   READ_TIMED,
   requestMessage,
@@ -35,7 +34,7 @@ import {
   UPGRADE_FINALIZE,
   type Receipt as WireReceipt,
 } from '../../protocol/client.ts';
-import { type ConsumerQuestion, type ConsumersAnswer, encodeConsumersRequest } from '../../protocol/consumers.ts';
+import { type ConsumerQuestion, encodeConsumersRequest } from '../../protocol/consumers.ts';
 import {
   type ClientIntroduction,
   FEATURE_CONSUMERS,
@@ -44,9 +43,9 @@ import {
   type Hello,
   PROTOCOL_VERSION,
 } from '../../protocol/greeting.ts';
-import { encodeMembersRequest, type MembersAnswer } from '../../protocol/members.ts';
-import { encodeOpenSession, type ProducerName, type SessionOpened } from '../../protocol/sessions.ts';
-import { encodeTokensRequest, type TokensAnswer } from '../../protocol/tokens.ts';
+import { encodeMembersRequest } from '../../protocol/members.ts';
+import { encodeOpenSession, type ProducerName } from '../../protocol/sessions.ts';
+import { encodeTokensRequest } from '../../protocol/tokens.ts';
 import { type ErrorAnswer, errorOf } from './errorAnswer.ts';
 import type { Transport } from './transport.ts';
 
@@ -145,18 +144,26 @@ export interface ConnectionOwner {
   hasOthers(): boolean;
 }
 
-/** Who leads after a transfer: 0 where that was not known yet. */
-export interface Transferred {
-  readonly leader: number;
-  readonly term: number;
+/** What ends a request that is answered once. */
+type Ended = Extract<
+  Answer,
+  { kind: 'ended' | 'found' | 'kept' | 'levels' | 'transferred' | 'tokens' | 'members' | 'consumers' | 'sessionOpened' }
+>;
+type EndedBy<Kind extends Ended['kind']> = Extract<Ended, { kind: Kind }>;
+
+function isOf<Kind extends Ended['kind']>(answer: Ended, kind: Kind): answer is EndedBy<Kind> {
+  return answer.kind === kind;
 }
 
-type More = KeptAnswer | LevelsAnswer | Transferred | TokensAnswer | MembersAnswer | ConsumersAnswer | SessionOpened;
-
 interface PendingEnd {
-  /** Undefined: the connection was lost. `more`: what a RETENTION, an UPGRADE, a TRANSFER, a TOKENS, a MEMBERS, a CONSUMERS or an OPEN_SESSION is answered with. */
-  resolve(end: LogEnd | undefined, more?: More): void;
+  /** False: the node answers something else than it was asked. */
+  answered(answer: Ended): boolean;
+  lost(): void;
   reject(error: LogError): void;
+}
+
+function logEndOf(answer: EndedBy<'ended'> | undefined): LogEnd | undefined {
+  return answer === undefined ? undefined : { start: answer.start, end: answer.commit, term: answer.term };
 }
 
 /** Whether request `id` was sent after request `other` of the same connection; ids wrap at 2^32. */
@@ -281,106 +288,74 @@ export class Connection {
     this.#transport.send(message);
   }
 
-  /** Asks for the log's bounds. Undefined when the connection was lost before the answer. Rejects with the server's error. */
-  end({ linearizable, atLeast, waitMs }: EndRequest): Promise<LogEnd | undefined> {
-    if (this.#isLost) return Promise.resolve(undefined);
-    const id = this.takeRequestId();
-    return new Promise((resolve, reject) => {
-      this.#ends.set(id, { resolve, reject });
-      // What the node is known to have needs no waiting, and then a plain request does.
-      const mustWait = atLeast > this.#commit;
-      const flags = (linearizable ? END_LINEARIZABLE : 0) | (mustWait ? END_AT_LEAST : 0);
-      this.send(requestMessage(END, flags, id, mustWait ? atLeast : 0, 0, mustWait ? Math.min(waitMs, MAX_WAIT_MS) : 0));
-    });
+  /** Asks for the log's bounds. This and what follows: undefined when the connection was lost before the answer. Rejects with the server's error. */
+  async end({ linearizable, atLeast, waitMs }: EndRequest): Promise<LogEnd | undefined> {
+    // What the node is known to have needs no waiting, and then a plain request does.
+    const mustWait = atLeast > this.#commit;
+    const flags = (linearizable ? END_LINEARIZABLE : 0) | (mustWait ? END_AT_LEAST : 0);
+    return logEndOf(
+      await this.#ask('ended', (id) =>
+        requestMessage(END, flags, id, mustWait ? atLeast : 0, 0, mustWait ? Math.min(waitMs, MAX_WAIT_MS) : 0),
+      ),
+    );
   }
 
-  /** Trims the log up to `to`, or says where it would begin. Undefined when the connection was lost before the answer. Rejects with the server's error. */
-  trim(to: number, isDryRun: boolean): Promise<LogEnd | undefined> {
-    if (this.#isLost) return Promise.resolve(undefined);
-    const id = this.takeRequestId();
-    return new Promise((resolve, reject) => {
-      this.#ends.set(id, { resolve, reject });
-      this.send(requestMessage(TRIM, isDryRun ? TRIM_DRY_RUN : 0, id, to));
-    });
+  /** Trims the log up to `to`, or says where it would begin. */
+  async trim(to: number, isDryRun: boolean): Promise<LogEnd | undefined> {
+    return logEndOf(await this.#ask('ended', (id) => requestMessage(TRIM, isDryRun ? TRIM_DRY_RUN : 0, id, to)));
   }
 
-  /** Asks for the first entry that is not older than `timeMs`. Undefined when the connection was lost before the answer. Rejects with the server's error. */
-  find(timeMs: number): Promise<number | undefined> {
-    if (this.#isLost) return Promise.resolve(undefined);
-    const id = this.takeRequestId();
-    return new Promise((resolve, reject) => {
-      this.#ends.set(id, { resolve: (found) => resolve(found?.start), reject });
-      this.send(requestMessage(FIND, 0, id, timeMs));
-    });
+  /** Asks for the first entry that is not older than `timeMs`. */
+  async find(timeMs: number): Promise<number | undefined> {
+    return (await this.#ask('found', (id) => requestMessage(FIND, 0, id, timeMs)))?.offset;
   }
 
-  /** Sets what the log keeps, as far as `change` says it, and asks for it. Undefined when the connection was lost before the answer. Rejects with the server's error. */
-  retention(change: Partial<KeptBounds>): Promise<KeptAnswer | undefined> {
-    if (this.#isLost) return Promise.resolve(undefined);
-    const id = this.takeRequestId();
-    return new Promise((resolve, reject) => {
-      this.#ends.set(id, { resolve: (_end, kept) => resolve(kept as KeptAnswer | undefined), reject });
-      this.send(encodeRetention(id, change, (this.#hello.features & FEATURE_CONSUMERS) !== 0));
-    });
+  /** Sets what the log keeps, as far as `change` says it, and asks for it. */
+  retention(change: Partial<KeptBounds>): Promise<EndedBy<'kept'> | undefined> {
+    return this.#ask('kept', (id) => encodeRetention(id, change, (this.#hello.features & FEATURE_CONSUMERS) !== 0));
   }
 
-  /** Asks for the log's level, and raises it first with `isFinal`. Undefined when the connection was lost before the answer. Rejects with the server's error. */
-  upgrade(isFinal: boolean): Promise<LevelsAnswer | undefined> {
-    if (this.#isLost) return Promise.resolve(undefined);
-    const id = this.takeRequestId();
-    return new Promise((resolve, reject) => {
-      this.#ends.set(id, { resolve: (_end, levels) => resolve(levels as LevelsAnswer | undefined), reject });
-      this.send(requestMessage(UPGRADE, isFinal ? UPGRADE_FINALIZE : 0, id));
-    });
+  /** Asks for the log's level, and raises it first with `isFinal`. */
+  upgrade(isFinal: boolean): Promise<EndedBy<'levels'> | undefined> {
+    return this.#ask('levels', (id) => requestMessage(UPGRADE, isFinal ? UPGRADE_FINALIZE : 0, id));
   }
 
-  /** Asks for another leader than that of `term`: node `to`, 0 for any. Undefined when the connection was lost before the answer. Rejects with the server's error. */
-  transfer(to: number, term: number, isDryRun: boolean): Promise<Transferred | undefined> {
-    if (this.#isLost) return Promise.resolve(undefined);
-    const id = this.takeRequestId();
-    return new Promise((resolve, reject) => {
-      this.#ends.set(id, { resolve: (_end, office) => resolve(office as Transferred | undefined), reject });
-      this.send(requestMessage(TRANSFER, isDryRun ? TRANSFER_DRY_RUN : 0, id, 0, to, term));
-    });
+  /** Asks for another leader than that of `term`: node `to`, 0 for any. The answer says who leads then: 0 where that was not known yet. */
+  transfer(to: number, term: number, isDryRun: boolean): Promise<EndedBy<'transferred'> | undefined> {
+    return this.#ask('transferred', (id) => requestMessage(TRANSFER, isDryRun ? TRANSFER_DRY_RUN : 0, id, 0, to, term));
   }
 
-  /** Changes the log's tokens, or asks for them. Undefined when the connection was lost before the answer. Rejects with the server's error. */
-  tokens(change: AccessChange | undefined): Promise<TokensAnswer | undefined> {
-    if (this.#isLost) return Promise.resolve(undefined);
-    const id = this.takeRequestId();
-    return new Promise((resolve, reject) => {
-      this.#ends.set(id, { resolve: (_end, tokens) => resolve(tokens as TokensAnswer | undefined), reject });
-      this.send(encodeTokensRequest(id, change));
-    });
+  /** Changes the log's tokens, or asks for them. */
+  tokens(change: AccessChange | undefined): Promise<EndedBy<'tokens'> | undefined> {
+    return this.#ask('tokens', (id) => encodeTokensRequest(id, change));
   }
 
-  /** Changes the set of nodes, or looks whether it could be, or asks for it. Undefined when the connection was lost before the answer. Rejects with the server's error. */
-  members(change: MemberChange | undefined, isDryRun: boolean): Promise<MembersAnswer | undefined> {
-    if (this.#isLost) return Promise.resolve(undefined);
-    const id = this.takeRequestId();
-    return new Promise((resolve, reject) => {
-      this.#ends.set(id, { resolve: (_end, members) => resolve(members as MembersAnswer | undefined), reject });
-      this.send(encodeMembersRequest(id, change, isDryRun));
-    });
+  /** Changes the set of nodes, or looks whether it could be, or asks for it. */
+  members(change: MemberChange | undefined, isDryRun: boolean): Promise<EndedBy<'members'> | undefined> {
+    return this.#ask('members', (id) => encodeMembersRequest(id, change, isDryRun));
   }
 
-  /** Changes a named consumer, or asks for all. Undefined when the connection was lost before the answer. Rejects with the server's error. */
-  consumers(question: ConsumerQuestion | undefined): Promise<ConsumersAnswer | undefined> {
-    if (this.#isLost) return Promise.resolve(undefined);
-    const id = this.takeRequestId();
-    return new Promise((resolve, reject) => {
-      this.#ends.set(id, { resolve: (_end, consumers) => resolve(consumers as ConsumersAnswer | undefined), reject });
-      this.send(encodeConsumersRequest(id, question));
-    });
+  /** Changes a named consumer, or asks for all. */
+  consumers(question: ConsumerQuestion | undefined): Promise<EndedBy<'consumers'> | undefined> {
+    return this.#ask('consumers', (id) => encodeConsumersRequest(id, question));
   }
 
-  /** Opens a session of a producer. Undefined when the connection was lost before the answer. Rejects with the server's error. */
-  openSession(producer: ProducerName, isAgain: boolean): Promise<SessionOpened | undefined> {
+  /** Opens a session of a producer. */
+  openSession(producer: ProducerName, isAgain: boolean): Promise<EndedBy<'sessionOpened'> | undefined> {
+    return this.#ask('sessionOpened', (id) => encodeOpenSession(id, producer, isAgain));
+  }
+
+  #ask<Kind extends Ended['kind']>(kind: Kind, request: (id: number) => Uint8Array): Promise<EndedBy<Kind> | undefined> {
     if (this.#isLost) return Promise.resolve(undefined);
     const id = this.takeRequestId();
     return new Promise((resolve, reject) => {
-      this.#ends.set(id, { resolve: (_end, opened) => resolve(opened as SessionOpened | undefined), reject });
-      this.send(encodeOpenSession(id, producer, isAgain));
+      const answered = (answer: Ended): boolean => {
+        const isAnswer = isOf(answer, kind);
+        resolve(isAnswer ? answer : undefined);
+        return isAnswer;
+      };
+      this.#ends.set(id, { answered, lost: () => resolve(undefined), reject });
+      this.send(request(id));
     });
   }
 
@@ -473,24 +448,18 @@ export class Connection {
         this.#streams.get(answer.requestId)?.data(answer.from, answer.commit, answer.bytes, answer.hasSkipped, answer.timeMs);
         break;
       case 'ended':
-        this.#ended(answer.requestId, { start: answer.start, end: answer.commit, term: answer.term });
-        break;
       case 'found':
-        // From there on the log is what was asked for.
-        this.#ended(answer.requestId, { start: answer.offset, end: answer.commit, term: 0 });
-        break;
       case 'kept':
-        this.#ended(answer.requestId, { start: answer.start, end: answer.commit, term: 0 }, answer);
+        this.#observe(answer.commit);
+        this.#ended(answer);
         break;
       case 'tokens':
       case 'members':
       case 'consumers':
       case 'sessionOpened':
       case 'levels':
-        this.#ended(answer.requestId, { start: 0, end: 0, term: 0 }, answer);
-        break;
       case 'transferred':
-        this.#ended(answer.requestId, { start: 0, end: 0, term: answer.term }, answer);
+        this.#ended(answer);
         break;
       case 'cancelled':
         break;
@@ -508,11 +477,11 @@ export class Connection {
     }
   }
 
-  #ended(requestId: number, end: LogEnd, more?: More): void {
+  #ended(answer: Ended): void {
+    const { requestId, kind } = answer;
     const pending = this.#ends.get(requestId);
     this.#ends.delete(requestId);
-    this.#observe(end.end);
-    pending?.resolve(end, more);
+    if (pending?.answered(answer) === false) this.#lose(`it answered request ${requestId} with ${kind}, which is not what it was asked`);
   }
 
   #observe(commit: number): void {
@@ -559,7 +528,7 @@ export class Connection {
     clearInterval(this.#silence);
     this.#transport.terminate();
     for (const sink of [...this.#streams.values()]) sink.lost();
-    for (const pending of this.#ends.values()) pending.resolve(undefined);
+    for (const pending of this.#ends.values()) pending.lost();
     this.#streams.clear();
     this.#ends.clear();
     this.#handlers.lost(this, { reason, fatalId, isGoodbye, code, errorCode });

@@ -63,8 +63,9 @@ export class FakeSessions {
     const answer = this.onOpen();
     const before = this.held.get(producer.name);
     const isFenced = (flags & OPEN_AGAIN) !== 0 && before !== undefined && before.instance !== producer.instance;
-    if (isFenced || (answer !== undefined && answer !== 'lost')) {
-      connection.error(requestId, isFenced ? 'FENCED' : (answer as ErrorCode), 0, 'the test refuses it');
+    const refusal = isFenced ? 'FENCED' : answer === 'lost' ? undefined : answer;
+    if (refusal !== undefined) {
+      connection.error(requestId, refusal, 0, 'the test refuses it');
       return;
     }
     this.#next += 100;
