@@ -92,6 +92,30 @@ describe('frames of a server', () => {
     }
   });
 
+  test('parts cost no more than their bytes, however many there are', () => {
+    let allocations = 0;
+    const messages: Uint8Array[] = [];
+    const events = { message: (bytes: Uint8Array) => messages.push(bytes), ping: () => 0, closed: () => 0, broke: () => 0 };
+    const frames = new FrameReader(events, MAX_BYTES, (bytes) => {
+      allocations += 1;
+      return new Uint8Array(bytes).fill(0xee);
+    });
+    frames.push(frame(0x02, Uint8Array.of(0)));
+    for (let i = 1; i < MAX_BYTES - 1; i += 1) frames.push(frame(0x00, Uint8Array.of(i)));
+    frames.push(frame(0x80, Uint8Array.of(MAX_BYTES - 1)));
+    expect(messages).toEqual([Uint8Array.from({ length: MAX_BYTES }, (_, i) => i)]);
+    expect(messages[0]?.buffer.byteLength).toBe(MAX_BYTES);
+    expect(allocations).toBeLessThan(30);
+    frames.push(frame(0x02, new Uint8Array(0)));
+    const empty = join(...Array.from({ length: 10_000 }, () => frame(0x00, new Uint8Array(0))));
+    const beforeBytes = process.memoryUsage().heapUsed;
+    for (let i = 0; i < 400; i += 1) frames.push(empty);
+    // As a list they would be 32 MB at least.
+    expect(process.memoryUsage().heapUsed - beforeBytes).toBeLessThan(20_000_000);
+    frames.push(frame(0x80, HELLO));
+    expect(messages[1]).toEqual(HELLO);
+  });
+
   test.each([1000, 1001, 1002, 1003, 1007, 1011, 1014, 3000, 4001, 4999])('a goodbye with code %i, after which nothing counts', (code) => {
     const payload = join(Uint8Array.of(code >> 8, code & 0xff), ascii('bye'));
     expect(read(join(frame(0x88, payload), frame(0x82, HELLO))).told).toEqual([`closed ${code} bye`]);

@@ -98,7 +98,8 @@ export class FrameReader {
   #filled = 0;
   /** Of the message whose frames come one after the other; -1: there is none. */
   #messageOpcode = -1;
-  #parts: Uint8Array[] = [];
+  /** Room for them, of which so many bytes are used: one piece, however many parts there are, also empty ones. */
+  #parts: Uint8Array = NONE;
   #partBytes = 0;
   #isOver = false;
 
@@ -164,9 +165,21 @@ export class FrameReader {
     this.#headBytes = 0;
     this.#opcode = opcode;
     this.#isLast = isLast;
-    this.#payload = length === 0 ? NONE : this.#allocate(length);
+    const isPart = opcode === CONTINUATION || (opcode < CLOSE && !isLast);
+    this.#payload = length === 0 ? NONE : isPart ? this.#roomFor(length) : this.#allocate(length);
     this.#filled = 0;
     if (length === 0) this.#endFrame();
+  }
+
+  /** Where the next part of a message goes. */
+  #roomFor(length: number): Uint8Array {
+    const needed = this.#partBytes + length;
+    if (needed > this.#parts.length) {
+      const larger = this.#allocate(Math.min(this.#maxMessageBytes, Math.max(needed, 2 * this.#parts.length)));
+      larger.set(this.#parts.subarray(0, this.#partBytes));
+      this.#parts = larger;
+    }
+    return this.#parts.subarray(this.#partBytes, needed);
   }
 
   /** What is wrong with a frame, as a noun; undefined: nothing. */
@@ -200,18 +213,14 @@ export class FrameReader {
       return;
     }
     if (opcode !== CONTINUATION) this.#messageOpcode = opcode;
-    this.#parts.push(payload);
     this.#partBytes += payload.length;
     if (!this.#isLast) return;
+    // No larger than it is, whatever room there was: it may be kept for long.
     const message = this.#allocate(this.#partBytes);
-    let at = 0;
-    for (const part of this.#parts) {
-      message.set(part, at);
-      at += part.length;
-    }
+    message.set(this.#parts.subarray(0, this.#partBytes));
     const isBinary = this.#messageOpcode !== TEXT;
     this.#messageOpcode = -1;
-    this.#parts = [];
+    this.#parts = NONE;
     this.#partBytes = 0;
     this.#events.message(message, isBinary);
   }
