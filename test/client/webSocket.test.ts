@@ -1,12 +1,15 @@
 // The client's own WebSocket against servers that answer as none should, and against that of the package ws.
 
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { createServer as createSecure } from 'node:https';
 import { createServer, type Server, type Socket } from 'node:net';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { WebSocketServer } from 'ws';
 import { openOwn, openWs } from '../../src/client/nodes/transport.node.ts';
 import { NodeWebSocket } from '../../src/client/nodes/webSocket.node.ts';
 import { SUBPROTOCOL } from '../../src/protocol/client.ts';
+import { issueCertificate, makeAuthority } from '../../src/tls/authority.ts';
 
 const closing: (() => void)[] = [];
 afterEach(() => {
@@ -20,7 +23,7 @@ interface Client {
   readonly closed: Promise<void>;
 }
 
-function open(url: string, token?: string): Client {
+function open(url: string, token?: string, secured: { readonly ca?: string } = {}): Client {
   const told: string[] = [];
   const messages: Uint8Array[] = [];
   let over = (): void => undefined;
@@ -28,7 +31,7 @@ function open(url: string, token?: string): Client {
     over = resolve;
   });
   const socket = new NodeWebSocket(
-    { url, maxMessageBytes: 1 << 20, token, secured: {} },
+    { url, maxMessageBytes: 1 << 20, token, secured: { ...secured } },
     {
       message: (bytes, isBinary) => {
         told.push(isBinary ? 'binary' : 'text');
@@ -77,6 +80,8 @@ describe('what is no handshake', () => {
     ['no end', `HTTP/1.1 200 OK\r\nx: ${'y'.repeat(70_000)}`, 'Parse Error: its answer has no end'],
     ['no upgrade', `${HEAD}\r\n`, 'Invalid Upgrade header'],
     ['another upgrade', `${HEAD}Upgrade: h2c\r\n\r\n`, 'Invalid Upgrade header'],
+    ['no connection', 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n', 'Invalid Connection header'],
+    ['another connection', 'HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: close, upgraded\r\n\r\n', 'Invalid Connection header'],
     ['another key', `${HEAD}Upgrade: WebSocket\r\nSec-WebSocket-Accept: aaaa\r\n\r\n`, 'Invalid Sec-WebSocket-Accept header'],
   ])('%s', async (_what, answer, expected) => {
     const client = open(await answering(answer));
@@ -103,6 +108,91 @@ describe('what is no handshake', () => {
   test('an address that is none throws', () => {
     expect(() => open('ws://')).toThrow();
   });
+});
+
+/** A server that shakes hands as it should, with `headers` besides, and sends `after` with it; so many bytes at a time. */
+function shaking(headers: string, after: Uint8Array, pieceBytes = 1e6): Promise<string> {
+  return listening(
+    // Nor does it let go because the client does.
+    createServer({ allowHalfOpen: true }, (socket) => {
+      closing.push(() => socket.destroy());
+      socket.on('error', () => undefined);
+      socket.setNoDelay(true);
+      socket.once('data', async (request) => {
+        const [, key] = /^Sec-WebSocket-Key: (.+)\r$/m.exec(String(request)) ?? [];
+        const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
+        const head = `${HEAD}Upgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\nSec-WebSocket-Protocol: ${SUBPROTOCOL}\r\n${headers}\r\n`;
+        const answer = Buffer.concat([Buffer.from(head), after]);
+        for (let at = 0; at < answer.length; at += pieceBytes) {
+          await new Promise<void>((resolve) => socket.write(answer.subarray(at, at + pieceBytes), () => setImmediate(resolve)));
+        }
+      });
+    }),
+  );
+}
+
+const GOODBYE = Uint8Array.of(0x88, 5, 0x0f, 0xa1, 0x62, 0x79, 0x65);
+
+test.each([1, 2, 3, 1e6])('a handshake and what comes with it, %i bytes at a time', async (pieceBytes) => {
+  const client = open(await shaking('x-other: y\r\n', Buffer.concat([Uint8Array.of(0x82, 2, 7, 8), GOODBYE]), pieceBytes));
+  await expect.poll(() => client.told).toEqual(['binary']);
+  expect(client.messages).toEqual([Uint8Array.of(7, 8)]);
+});
+
+test('an extension that nobody asked for is no handshake', async () => {
+  const client = open(await shaking('Sec-WebSocket-Extensions: permessage-deflate\r\n', new Uint8Array(0)));
+  await client.closed;
+  expect(client.told).toEqual(['Server sent an extension that was not asked for', 'closed 1006 ']);
+});
+
+test.each([
+  ['says goodbye', GOODBYE, ['closed 4001 bye']],
+  [
+    'breaks the protocol',
+    Uint8Array.of(0x83, 0),
+    ['failed: it sent a frame with the reserved opcode 3, which no WebSocket server may send', 'closed 1006 '],
+  ],
+])('a server that %s, and never lets go, is let go', async (_what, frame, told) => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    const client = open(await shaking('', frame));
+    await vi.waitFor(() => expect(vi.getTimerCount()).toBe(1), { timeout: 60_000 });
+    vi.advanceTimersByTime(60_000);
+    await client.closed;
+    expect(client.told).toEqual(told);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test('what it sends after it was ended is nobody’s, in the same piece, too', async () => {
+  const url = await shaking('', Uint8Array.of(0x82, 1, 1, 0x82, 1, 2, 0xff, 0));
+  const told: string[] = [];
+  await new Promise<void>((resolve) => {
+    const socket = new NodeWebSocket(
+      { url, maxMessageBytes: 100, token: undefined, secured: {} },
+      {
+        message: ([first]) => {
+          told.push(`message ${first}`);
+          socket.terminate();
+        },
+        refused: () => told.push('refused'),
+        failed: () => told.push('failed'),
+        closed: () => resolve(),
+      },
+    );
+  });
+  expect(told).toEqual(['message 1']);
+});
+
+test('a header of many spaces holds nobody up', async () => {
+  const spaces = `x: a${' '.repeat(60_000)}b\r\n`;
+  const client = open(await answering(`${HEAD}Upgrade: websocket\r\n${spaces}\r\n`));
+  const startedMs = process.cpuUsage().user / 1e3;
+  await client.closed;
+  expect(client.told[0]).toBe('Invalid Sec-WebSocket-Accept header');
+  // Looked at from every space on, it would be many seconds.
+  expect(process.cpuUsage().user / 1e3 - startedMs).toBeLessThan(2_000);
 });
 
 describe('against ws', () => {
@@ -158,6 +248,59 @@ describe('against ws', () => {
     expect(Object.getPrototypeOf(client.messages[1])).toBe(Uint8Array.prototype);
     expect(client.socket.bufferedBytes).toBe(0);
     expect(client.socket.receivedBytes).toBeGreaterThan(length);
+  });
+
+  test('a server that asks and asks whether it is there, and reads nothing, costs it no memory; once it reads it hears the last answer', async () => {
+    const { url, server } = await serve();
+    const PINGS = 300_000;
+    const ping = (payload: string): Buffer => Buffer.concat([Buffer.from([0x89, 125]), Buffer.alloc(125, payload)]);
+    let last = '';
+    let resume = (): void => undefined;
+    server.on('connection', (socket, request) => {
+      socket.on('pong', (data) => {
+        last = data.toString('latin1', 0, 1);
+      });
+      const { socket: raw } = request;
+      raw.pause();
+      resume = () => raw.resume();
+      for (let i = 0; i < PINGS; i += 1_000) raw.write(Buffer.concat(Array.from({ length: 1_000 }, () => ping('a'))));
+      raw.write(ping('z'));
+    });
+    const client = open(url);
+    await expect.poll(() => client.socket.receivedBytes, { timeout: 60_000 }).toBeGreaterThan((PINGS + 1) * 127);
+    expect(client.socket.bufferedBytes).toBeLessThan(16 * 132);
+    resume();
+    await expect.poll(() => last, { timeout: 60_000 }).toBe('z');
+  });
+
+  test('connections with TLS and without, at once, into one buffer: each gets what it sent, and keeps it', async () => {
+    const cluster = '0123456789abcdef0123456789abcdef';
+    const authority = await makeAuthority(cluster);
+    const hours = { fromMs: Date.now() - 3_600_000, toMs: Date.now() + 3_600_000 };
+    const about = { kind: 'node', clusterId: cluster, nodeId: 1 } as const;
+    const { certificate, key } = await issueCertificate(authority, about, ['localhost'], hours);
+    const secure = createSecure({ cert: certificate, key });
+    const port = new URL(await listening(secure)).port;
+    const servers = [new WebSocketServer({ server: secure, handleProtocols: () => SUBPROTOCOL }), (await serve()).server];
+    for (const server of servers) {
+      server.on('connection', (socket) => {
+        closing.push(() => socket.terminate());
+        socket.on('message', (data) => socket.send(data, { binary: true }));
+        socket.send('begin');
+      });
+    }
+    const plain = servers[1]?.address();
+    const urls = [`wss://localhost:${port}`, `ws://localhost:${typeof plain === 'object' ? plain?.port : 0}`];
+    const clients = [...urls, ...urls].map((url) => open(url, undefined, { ca: authority.certificate }));
+    for (const client of clients) await expect.poll(() => client.told, { timeout: 60_000 }).toEqual(['text']);
+    const sent = clients.map((_client, c) =>
+      Array.from({ length: 40 }, (_, i) => Uint8Array.from({ length: (i * 7919 * (c + 1)) % 100_000 }, (__, at) => at * (c + 3) + i)),
+    );
+    for (let i = 0; i < 40; i += 1) for (const [c, client] of clients.entries()) client.socket.send(sent[c]?.[i] ?? new Uint8Array(0));
+    for (const [c, client] of clients.entries()) {
+      await expect.poll(() => client.messages.length, { timeout: 60_000 }).toBe(41);
+      expect(client.messages.slice(1).every((message, i) => Buffer.compare(message, sent[c]?.[i] ?? message.subarray(1)) === 0)).toBe(true);
+    }
   });
 
   test('what was sent leaves before the goodbye, which the server answers', async () => {

@@ -23,6 +23,8 @@ const COPIED_BYTES = 8 * 1024;
 const MAX_ANSWER_BYTES = 64 * 1024;
 /** How long a server may take to close its end once it has said goodbye. */
 const GOODBYE_MS = 30_000;
+/** Answers to pings that may wait to leave: to more of them only the last one is answered (RFC 6455, 5.5.3). */
+const MAX_WAITING_PONGS = 16;
 /** RFC 6455, 1.3. */
 const ACCEPT_SUFFIX = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
@@ -68,12 +70,14 @@ function splitAnswer(bytes: Buffer): { readonly lines: readonly string[]; readon
 
 /** The value of a header; of several, joined. */
 function headerOf(lines: readonly string[], name: string): string | undefined {
-  const values = lines
-    .slice(1)
-    .map((line) => /^([^:]+):[ \t]*(.*?)[ \t]*$/.exec(line))
-    .filter((found) => found?.[1]?.toLowerCase() === name)
-    .map((found) => found?.[2] ?? '');
-  return values.length === 0 ? undefined : values.join(', ');
+  const begin = `${name}:`;
+  const values = lines.slice(1).filter((line) => line.slice(0, begin.length).toLowerCase() === begin);
+  return values.length === 0 ? undefined : values.map((line) => line.slice(begin.length).trim()).join(', ');
+}
+
+/** Whether a header is a list that has `token`, which is in small letters. */
+function hasToken(value: string | undefined, token: string): boolean {
+  return value?.split(',').some((each) => each.trim().toLowerCase() === token) === true;
 }
 
 /** Whether what has come so far can be the beginning of an answer over HTTP. */
@@ -92,12 +96,15 @@ export class NodeWebSocket {
   #state: 'opening' | 'open' | 'closing' | 'over' = 'opening';
   #closeCode: number = CLOSE_ABNORMAL;
   #closeReason = '';
+  #waitingPongs = 0;
+  /** The last ping that came when so many waited. */
+  #heldPing: Uint8Array | undefined;
 
   /** Begins to connect. Throws where `url` is none. */
   constructor({ url, maxMessageBytes, token, secured }: SocketOptions, events: SocketEvents) {
     this.#events = events;
     this.#reader = new FrameReader(this.#frames(), maxMessageBytes, allocate);
-    const { protocol, hostname, port, host, pathname, search, username, password } = new URL(url);
+    const { protocol, hostname, port, host, pathname, search } = new URL(url);
     const isSecure = protocol === 'wss:';
     const name = hostname.replace(/^\[(.*)\]$/, '$1');
     const onread = {
@@ -109,11 +116,8 @@ export class NodeWebSocket {
     };
     const place = { host: name, port: port === '' ? (isSecure ? 443 : 80) : Number(port), onread };
     this.#socket = isSecure ? connectTls({ ...place, ...(isIP(name) === 0 ? { servername: name } : {}), ...secured }) : connect(place);
-    const basic = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-    const authorization =
-      token !== undefined ? `Bearer ${token}` : username + password === '' ? '' : `Basic ${Buffer.from(basic).toString('base64')}`;
     this.#socket.setNoDelay(true);
-    this.#socket.once(isSecure ? 'secureConnect' : 'connect', () => this.#greet(host, `${pathname}${search}`, authorization));
+    this.#socket.once(isSecure ? 'secureConnect' : 'connect', () => this.#greet(host, `${pathname}${search}`, token));
     this.#socket.on('error', (error) => {
       if (this.#state !== 'over') events.failed(error);
     });
@@ -161,7 +165,7 @@ export class NodeWebSocket {
     this.#socket.destroy();
   }
 
-  #greet(host: string, path: string, authorization: string): void {
+  #greet(host: string, path: string, token: string | undefined): void {
     const lines = [
       `GET ${path} HTTP/1.1`,
       `Host: ${host}`,
@@ -170,7 +174,7 @@ export class NodeWebSocket {
       'Sec-WebSocket-Version: 13',
       `Sec-WebSocket-Key: ${this.#key}`,
       `Sec-WebSocket-Protocol: ${SUBPROTOCOL}`,
-      ...(authorization === '' ? [] : [`Authorization: ${authorization}`]),
+      ...(token === undefined ? [] : [`Authorization: Bearer ${token}`]),
     ];
     this.#socket.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
   }
@@ -209,6 +213,7 @@ export class NodeWebSocket {
     if (status === 0) return { kind: 'answer', sentence: 'Parse Error: its answer has no status' };
     if (status !== 101) return { kind: 'status', status };
     if (headerOf(lines, 'upgrade')?.toLowerCase() !== 'websocket') return { kind: 'answer', sentence: 'Invalid Upgrade header' };
+    if (!hasToken(headerOf(lines, 'connection'), 'upgrade')) return { kind: 'answer', sentence: 'Invalid Connection header' };
     const expected = createHash('sha1').update(`${this.#key}${ACCEPT_SUFFIX}`).digest('base64');
     if (headerOf(lines, 'sec-websocket-accept') !== expected) return { kind: 'answer', sentence: 'Invalid Sec-WebSocket-Accept header' };
     const subprotocol = headerOf(lines, 'sec-websocket-protocol');
@@ -231,9 +236,10 @@ export class NodeWebSocket {
         if (this.#state === 'open' || this.#state === 'closing') this.#events.message(bytes, isBinary);
       },
       ping: (payload) => {
-        if (this.#state === 'open') this.#socket.write(pongFrame(payload));
+        if (this.#state === 'open') this.#pong(payload);
       },
       closed: (code, reason) => {
+        if (this.#state === 'over') return;
         this.#closeCode = code;
         this.#closeReason = reason;
         if (this.#state === 'open') this.#socket.write(closeFrame(code === CLOSE_NO_CODE ? undefined : code));
@@ -242,12 +248,28 @@ export class NodeWebSocket {
         this.#awaitEnd();
       },
       broke: (code, sentence) => {
+        if (this.#state === 'over') return;
         this.#events.failed(new Error(`it sent ${sentence}, which no WebSocket server may send`));
         this.#state = 'closing';
         this.#socket.end(closeFrame(code));
         this.#awaitEnd();
       },
     };
+  }
+
+  /** A server that asks and asks, and reads no answer, must not fill this process with them. */
+  #pong(payload: Uint8Array): void {
+    if (this.#waitingPongs === MAX_WAITING_PONGS) {
+      this.#heldPing = payload.slice();
+      return;
+    }
+    this.#waitingPongs += 1;
+    this.#socket.write(pongFrame(payload), () => {
+      this.#waitingPongs -= 1;
+      const held = this.#heldPing;
+      this.#heldPing = undefined;
+      if (held !== undefined && this.#state === 'open') this.#pong(held);
+    });
   }
 
   #awaitEnd(): void {
