@@ -9,10 +9,11 @@ import type { TailMemory } from './tailMemory.ts';
 /** So much of each look counts. */
 const SHARE = 1 / 4;
 
-/** Threads that run or want to, of the whole machine, whoever asks among them; undefined where the system does not say. */
-function runnableThreads(): number | undefined {
+/** Threads that run or want to, of the whole machine, whoever asks among them, by `file`; undefined where it is not there, or does not say. */
+export function runnableThreads(file = '/proc/loadavg'): number | undefined {
   try {
-    return Number(/ (\d+)\/\d+ /.exec(readFileSync('/proc/loadavg', 'latin1'))?.[1]);
+    const [, count] = / (\d+)\/\d+ /.exec(readFileSync(file, 'latin1')) ?? [];
+    return count === undefined ? undefined : Number(count);
   } catch {
     return undefined;
   }
@@ -25,7 +26,7 @@ export class Crowd {
   #mean = 0;
 
   /** `processors` of the whole machine. */
-  constructor(processors: number = cpus().length, runnable: () => number | undefined = runnableThreads) {
+  constructor(processors: number = cpus().length, runnable: () => number | undefined = () => runnableThreads()) {
     this.#processors = processors;
     this.#runnable = runnable;
   }

@@ -285,6 +285,8 @@ export class Appends {
     const commit = this.#memory.word(WORD.ENDED_COMMIT);
     if (endedTerm === this.#term && this.#memory.word(WORD.ENDED_TERM) === endedTerm) this.#settleUpTo(commit, nowMs);
     this.#giveUpPending(notLeader(this.#cluster));
+    // What comes from another leader are not these appends.
+    if (this.#lone.isOn) this.#lone.ordered(false);
     this.#term = this.#leaderTerm;
     if (this.#term !== 0) return;
     this.#refuseAllHeld('NOT_LEADER', notLeader(this.#cluster));
@@ -479,10 +481,9 @@ export class Appends {
     // The others' disks are further away than this node's own.
     if (this.#cluster.others.length > 0) this.#memory.raise(SIGNAL.ORDERED);
     this.#tail.wake();
-    if (this.awaitsCommit) {
-      this.#lone.ordered(this.#pending.size === 1 && this.#held.isEmpty);
-      this.#awaitCommit();
-    }
+    // Also where nobody waits for the commit: those threads need not hurry, however many come.
+    this.#lone.ordered(this.#pending.size === 1 && this.#held.isEmpty);
+    if (this.awaitsCommit) this.#awaitCommit();
     this.#flushAnswers();
   }
 

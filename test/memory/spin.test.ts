@@ -1,11 +1,14 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { CROWD_LOOK_MS, LONE_APPENDS, MAX_SPIN_REST, SPIN_GAP_MS } from '../../src/core/limits.ts';
 import { Lone } from '../../src/memory/lone.ts';
 import { SIGNAL, STATE } from '../../src/memory/map.ts';
-import { Crowd, spinOf } from '../../src/memory/processors.ts';
+import { Crowd, runnableThreads, spinOf } from '../../src/memory/processors.ts';
 import { LoopSpin, Spin, spinSync } from '../../src/memory/spin.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import { smallMemory } from '../crash/testNode.ts';
+import { temporaryDirectory } from '../support/server.ts';
 
 const MAX_MS = 1;
 /** A power of two, so that sums of it are exact. */
@@ -183,6 +186,17 @@ describe('a machine is crowded', () => {
     expect(looks.at(-1)).toBe(false);
     runnable = undefined;
     expect(crowd.isCrowded()).toBe(false);
+  });
+
+  test('as /proc/loadavg says; where that is not there, or says something else, nobody knows', () => {
+    const file = join(temporaryDirectory(), 'loadavg');
+    expect(runnableThreads(file)).toBeUndefined();
+    writeFileSync(file, '1.52 0.98 0.71 37/1042 31337\n');
+    expect(runnableThreads(file)).toBe(37);
+    for (const text of ['', '0.00 0.00 0.00\n', 'no load\n']) {
+      writeFileSync(file, text);
+      expect(runnableThreads(file)).toBeUndefined();
+    }
   });
 
   test('never where nobody minds', () => {
