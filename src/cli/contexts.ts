@@ -1,12 +1,14 @@
 // Contexts: names for clusters, each with an address and what is shown there, in a file of the user. A context is taken whole: its token goes to its own
 // address and nowhere else.
 
-import { chmodSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { type Command, Option } from 'commander';
+import { checkTokenText } from '../client/nodes/token.ts';
 import { nearest } from '../client/optionNames.ts';
 import { LogError } from '../core/errors.ts';
+import { parseUrls } from './arguments.ts';
 
 /** Where a cluster is, and what is shown there. Files are absolute paths. */
 export interface Context {
@@ -82,9 +84,9 @@ export function readContexts(path = contextsFile()): Contexts {
 export function writeContexts(contexts: Contexts, path = contextsFile()): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const next = `${path}.${process.pid}`;
-  writeFileSync(next, `${JSON.stringify(contexts, undefined, 2)}\n`, { mode: 0o600 });
-  // A file of this name may have been there.
-  chmodSync(next, 0o600);
+  // What a process of this number left, which others may have open, or a link to somewhere else.
+  rmSync(next, { force: true });
+  writeFileSync(next, `${JSON.stringify(contexts, undefined, 2)}\n`, { mode: 0o600, flag: 'wx' });
   renameSync(next, path);
 }
 
@@ -112,8 +114,23 @@ function chosen(command: Command): Context | undefined {
   }
   if (named !== undefined) return contextOf(readContexts(), named);
   if (source === 'env') return undefined;
+  // What begins a node of its own where it is told no address, as `loglog bench` does, goes to no other one unasked.
+  if (command.opts<{ url?: readonly string[] }>().url?.length === 0) return undefined;
   const all = readContexts();
   return all.current === undefined ? undefined : contextOf(all, all.current);
+}
+
+/** The addresses of a context, and the token that it keeps. Its file may have been written by hand: throws a LogError `USAGE` for what is none. */
+function checked({ url, token }: Context): { readonly urls: readonly string[]; readonly token: string | undefined } {
+  try {
+    return { urls: parseUrls(url), token: token === undefined ? undefined : checkTokenText(token) };
+  } catch (thrown) {
+    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new LogError(
+      'USAGE',
+      `a context in ${contextsFile()} cannot be gone by. ${why.replace(/\.?$/, '.')} Make it again with loglog context set`,
+    );
+  }
 }
 
 /**
@@ -124,11 +141,12 @@ export function takeContext(command: Command): string | undefined {
   if (!command.options.some(({ long }) => long === '--context')) return undefined;
   const context = chosen(command);
   if (context === undefined) return undefined;
-  command.setOptionValueWithSource('url', context.url.split(','), 'config');
+  const { urls, token } = checked(context);
+  command.setOptionValueWithSource('url', urls, 'config');
   for (const name of FILE_FIELDS) {
     if (command.getOptionValueSource(name) !== 'cli') command.setOptionValueWithSource(name, context[name], 'config');
   }
   // That of another address.
   delete process.env.LOGLOG_TOKEN;
-  return context.token;
+  return token;
 }

@@ -1,6 +1,6 @@
 // Contexts: which one a command goes by, who may read them, and that a token goes to its own address alone.
 
-import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -22,9 +22,20 @@ afterEach(async () => {
   await stopServers();
 });
 
+interface Taken {
+  readonly url: string;
+  readonly token: string | undefined;
+  readonly tokenFile: string | undefined;
+  readonly tlsCa: string | undefined;
+}
+
 /** What a command goes by that is given `args`. */
-function taken(...args: string[]): { url: string; token: string | undefined; tokenFile: string | undefined; tlsCa: string | undefined } {
-  const command = new Command('any').addOption(urlOption()).addOption(contextOption()).addOption(tokenFileOption());
+function taken(...args: string[]): Taken {
+  return takenBy(new Command('any').addOption(urlOption()), args);
+}
+
+function takenBy(command: Command, args: readonly string[]): Taken {
+  command.addOption(contextOption()).addOption(tokenFileOption());
   for (const option of tlsTrustOptions()) command.addOption(option);
   command.exitOverride().parse(args, { from: 'user' });
   const token = takeContext(command);
@@ -78,6 +89,30 @@ describe('which context holds', () => {
     expect(taken('--tls-ca', '/mine.crt')).toMatchObject({ url: 'wss://p:1,wss://p:2', tlsCa: '/mine.crt' });
   });
 
+  test('bench, which would leave what it appends in the log, goes by none that is not named', async () => {
+    const { benchCommand } = await import('../../src/cli/commands/bench.ts');
+    const bench = (...args: string[]): Taken =>
+      takenBy(
+        benchCommand().action(() => undefined),
+        args,
+      );
+    expect(bench()).toEqual({ url: '', token: undefined, tokenFile: undefined, tlsCa: undefined });
+    expect(bench('--context', 'prod')).toMatchObject({ url: 'wss://p:1,wss://p:2', token: 'of-prod' });
+  });
+
+  test.each([
+    { url: 'p:1' },
+    { url: 'http://p:1' },
+    { url: '' },
+    { url: 'wss://p:1,p:2' },
+    { url: 'wss://me:secret@p:1' },
+    { url: 'wss://p:1', token: 'my secret' },
+  ])('one in the file that is none, %j, is refused', (prod) => {
+    writeContexts({ current: 'prod', contexts: { prod } });
+    expect(() => taken()).toThrow(`a context in ${contextsFile()} cannot be gone by. `);
+    expect(() => taken()).not.toThrow('secret');
+  });
+
   test('a name that is none is refused, with what was meant', () => {
     expect(() => taken('--context', 'prd')).toThrow('there is no context "prd": did you mean prod?');
     expect(() => taken('--context', 'constructor')).toThrow('there is no context "constructor"');
@@ -98,6 +133,16 @@ describe('the file', () => {
     expect(statSync(join(home, 'loglog')).mode & 0o077).toBe(0);
     chmodSync(contextsFile(), 0o640);
     expect(() => readContexts()).toThrow(`others may read or change it: chmod 600 ${contextsFile()}`);
+  });
+
+  test('is written through nothing that was there before, which others may have', () => {
+    mkdirSync(join(home, 'loglog'));
+    const others = join(home, 'others');
+    writeFileSync(others, '', { mode: 0o644 });
+    symlinkSync(others, `${contextsFile()}.${process.pid}`);
+    writeContexts({ contexts: { a: { url: 'ws://a:1', token: 'secret' } } });
+    expect(readFileSync(others, 'utf8')).toBe('');
+    expect(readContexts().contexts.a?.token).toBe('secret');
   });
 
   test.each(['{', '[]', '{"contexts": {"a": {}}}', '{"contexts": {"a": {"url": "ws://a", "other": "x"}}}'])('%s is refused', (text) => {
