@@ -1,6 +1,7 @@
 // Sets of nodes in words: what they tolerate, what a change makes of that, and what to type on the machine of a node that is to come.
 
 import type { LogMember, LogMembers, MembersChange, NewMember } from '../client/index.ts';
+import { MAX_CLUSTER_NODES } from '../core/limits.ts';
 import { addressOf, formatPeers } from '../core/peers.ts';
 import { duration, readableBytes, table } from './output.ts';
 
@@ -86,9 +87,14 @@ export function changeText({ before, after }: MembersChange): string[] {
   return [`before: ${quorumText(before)}`, `after:  ${quorumText(after)}`, ...(warning === '' ? [] : [`warning: ${warning}`])];
 }
 
-/** What to type on the machine of a node that is to come: the nodes that there are, and its own address, are all that it has to know. */
+/**
+ * What to type on the machine of a node that is to come: its own address, and the nodes that there are, voters before learners, as many as a list may have: any of them
+ * will do to find the cluster by.
+ */
 export function startText({ members }: LogMembers, { id, host, port, peerPort }: NewMember): string {
   const known = members.filter((member) => member.host !== '' && member.port > 0 && member.peerPort > 0 && member.id !== id);
-  const peers = [...known, { id, host, port, peerPort }].sort((a, b) => a.id - b.id);
+  const voters = known.filter(({ role }) => role === 'voter');
+  const asked = [...voters, ...known.filter((member) => !voters.includes(member))].slice(0, MAX_CLUSTER_NODES - 1);
+  const peers = [...asked, { id, host, port, peerPort }].sort((a, b) => a.id - b.id);
   return `loglog serve --node ${id} --peers ${formatPeers(peers)}`;
 }

@@ -67,7 +67,7 @@ export const OPTIONS = {
     kind: 'text',
     isList: true,
     default: '',
-    sentence: `all nodes of the cluster, the same list on each: 1=HOST:PORT/PEERPORT,2=..., at most ${MAX_CLUSTER_NODES}; PORT is for clients, PEERPORT for the other nodes; without it, one node alone`,
+    sentence: `all nodes to begin a cluster with, the same list on each: 1=HOST:PORT/PEERPORT,2=..., at most ${MAX_CLUSTER_NODES}; PORT is for clients, PEERPORT for the other nodes; later this node’s own entry, and some to find the others by; without it, one node alone`,
   },
   peerHost: {
     kind: 'text',

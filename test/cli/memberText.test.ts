@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { absenceText, changeText, idsText, membersText, quorumText, startText, warningOf } from '../../src/cli/memberText.ts';
 import type { LogMember, LogMembers } from '../../src/client/index.ts';
 import { tolerance } from '../../src/client/members.ts';
+import { parsePeers } from '../../src/core/peers.ts';
 
 const member = (id: number, more: Partial<LogMember> = {}): LogMember => ({
   id,
@@ -105,6 +106,14 @@ test('what to type on the machine of a new node names all that there are, and it
   expect(startText(set, { id: 4, host: 'h4', port: 1, peerPort: 2 })).toBe(
     'loglog serve --node 4 --peers 1=10.0.0.1:7070/7170,4=h4:1/2,5=[fe80::5]:7070/7170',
   );
+});
+
+test('names no more nodes than a list may have, those that vote first', () => {
+  const voters = [2, 3, 4, 5, 6, 7].map((id) => member(id));
+  const set = setOf(member(1, { role: 'reader', state: 'current' }), ...voters, member(9, { role: 'reader' }));
+  const command = startText(set, { id: 8, host: 'h8', port: 1, peerPort: 2 });
+  const list = command.replace('loglog serve --node 8 --peers ', '');
+  expect(parsePeers(list).map(({ id }) => id)).toEqual([2, 3, 4, 5, 6, 7, 8]);
 });
 
 test('ids are a list as people write it', () => {
