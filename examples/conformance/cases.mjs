@@ -1,13 +1,15 @@
 // The cases of the suite: what a client must do, by the sections of docs/PROTOCOL.md. Each gets a fresh client and plays the nodes that it needs.
 
 import assert from 'node:assert/strict';
-import { Log } from './node.mjs';
+import { CHAIN_CASES, RECEIVED_CASES, SESSION_CASES, UPLOAD_CASES } from './appendCases.mjs';
+import { LEADER_CASES } from './leaderCases.mjs';
+import { Log } from './log.mjs';
 import { READING_CASES } from './readingCases.mjs';
-import { appendOne, connected, follow, text } from './steps.mjs';
+import { appendOne, appendsOf, connected, follow, text } from './steps.mjs';
+import { TIME_AND_SEGMENT_CASES } from './timeCases.mjs';
 import * as wire from './wire.mjs';
 
-const { APPEND, READ, SUBSCRIBE, END, INTRODUCE, AUTHENTICATE } = wire.OPCODE;
-const appendsOf = (node) => node.requests.filter(({ opcode }) => opcode === APPEND);
+const { READ, SUBSCRIBE, END, INTRODUCE, AUTHENTICATE } = wire.OPCODE;
 const entriesOf = ({ body }) => wire.appended(body);
 
 /** Errors by number: what a client must make of an append that is refused with them, and that goes on at no other node. */
@@ -26,7 +28,7 @@ const REFUSED = {
 /** Those after which the same append is sent again, and is done then. */
 const AGAIN = { 12: 'OVERLOADED', 13: 'SHUTTING_DOWN', 14: 'NOT_LEADER', 29: 'DISK_FULL' };
 
-/** [section of PROTOCOL.md, what the client does, how it is shown] */
+/** [section of PROTOCOL.md, what the client does, how it is shown, what not every client has] */
 export const CASES = [
   [
     'Connection',
@@ -261,7 +263,13 @@ export const CASES = [
       await assert.rejects(appendOne(t), { outcome: 'unknown' });
     },
   ],
+  ...CHAIN_CASES,
+  ...RECEIVED_CASES,
+  ...UPLOAD_CASES,
+  ...SESSION_CASES,
   ...READING_CASES,
+  ...TIME_AND_SEGMENT_CASES,
+  ...LEADER_CASES,
   [
     'END',
     'says where the log is, and asks for what is linearizable only where it should be',

@@ -1,70 +1,46 @@
 // A node as the suite plays it: a log in memory, which does what docs/PROTOCOL.md says unless a case has it do something else, and which notes
 // whatever a client sends that the document does not allow.
 
+import { createServer } from 'node:http';
 import { WebSocketServer } from 'ws';
+import { takeAppend } from './appends.mjs';
+import { GENERATION, Log } from './log.mjs';
+import { serveSegments } from './segments.mjs';
+import { SERVICES } from './services.mjs';
 import * as wire from './wire.mjs';
 
-const { APPEND, READ, SUBSCRIBE, CREDIT, CANCEL, END, INTRODUCE, AUTHENTICATE } = wire.OPCODE;
-/** Flags that each request has. */
-const FLAGS = { [APPEND]: 1 | 2 | 4, [READ]: 1, [SUBSCRIBE]: 1, [CREDIT]: 0, [CANCEL]: 0, [END]: 1 | 2, [INTRODUCE]: 0, [AUTHENTICATE]: 0 };
+const { INTRODUCE, AUTHENTICATE } = wire.OPCODE;
+const FEATURE = { introduce: 2, uploads: 4, uploadsHelp: 8, times: 16, consumers: 128, sessions: 256 };
 const CLUSTER = '69c8a3f63a871ed8726465c8fa82b1a3';
 
-/** The entries of a log, shared by the nodes that the suite plays. */
-export class Log {
-  start = 0;
-  entries = [];
-  #watchers = new Set();
-
-  constructor() {
-    this.add({ kind: wire.CONTROL_KINDS.state, payload: Buffer.alloc(84) }, { kind: wire.CONTROL_KINDS.noOp, payload: Buffer.alloc(8) });
-  }
-
-  get end() {
-    return this.entries.at(-1)?.end ?? 0;
-  }
-
-  get dataEnd() {
-    return this.entries.findLast(({ kind }) => kind === 0)?.end ?? 0;
-  }
-
-  /** Adds entries, one after the other. Returns where they are. */
-  add(...added) {
-    const offset = this.end;
-    for (const { term = 1, kind = 0, continued = false, payload } of added) {
-      const at = this.end;
-      const bytes = wire.stored({ term, kind, continued, payload }, at);
-      this.entries.push({ kind, offset: at, end: at + bytes.length, payload, bytes });
-    }
-    for (const watcher of this.#watchers) watcher();
-    return { offset, end: this.end };
-  }
-
-  /** Bytes from `offset` on, of whole entries: at least one, and no more than `most` bytes of further ones. */
-  bytesFrom(offset, most) {
-    const parts = [];
-    let size = 0;
-    for (const entry of this.entries) {
-      if (entry.offset < offset) continue;
-      if (size > 0 && size + entry.bytes.length > most) break;
-      parts.push(entry.bytes);
-      size += entry.bytes.length;
-    }
-    return Buffer.concat(parts);
-  }
-
-  watch(watcher) {
-    this.#watchers.add(watcher);
-    return () => this.#watchers.delete(watcher);
-  }
+/** Flags that a request may have, by the features of the node. */
+function flagsOf(name, features) {
+  const has = (feature, flags) => ((features & feature) === 0 ? 0 : flags);
+  const flags = {
+    APPEND: 1 | 2 | 4 | has(FEATURE.uploads | FEATURE.uploadsHelp, 8) | has(FEATURE.sessions, 16),
+    READ: has(FEATURE.times, 1),
+    SUBSCRIBE: has(FEATURE.times, 1) | 2,
+    END: 1 | 2,
+    TRIM: 1,
+    RETENTION: 1 | 2 | has(FEATURE.consumers, 4 | 8),
+    UPGRADE: 1,
+    TRANSFER: 1,
+    OPEN_SESSION: 1,
+    MEMBERS: 1,
+  };
+  return flags[name] ?? 0;
 }
 
 /** One connection of a client. */
 export class Connection {
   isIntroduced = false;
+  /** Those that its INTRODUCE says. */
+  features = 0;
   requests = [];
   readings = new Map();
-  /** Bytes of appends that have no answer. */
-  unansweredBytes = 0;
+  /** The newest chain, and the upload that is under way. */
+  chain = undefined;
+  upload = undefined;
 
   constructor(node, socket) {
     this.node = node;
@@ -76,7 +52,7 @@ export class Connection {
   }
 
   hello() {
-    this.send(wire.hello(this.node, this.isIntroduced));
+    this.send(wire.hello(this.node, this.isIntroduced, this.features));
   }
 
   end(code) {
@@ -90,9 +66,10 @@ export class PlayedNode {
   id = 1;
   term = 1;
   cluster = CLUSTER;
+  generation = GENERATION;
   windowBytes = 4 << 20;
   /** INTRODUCE, and one that nobody knows yet. */
-  features = 2 | 0x8000;
+  features = FEATURE.introduce | 0x8000;
   leader = '';
   why = '';
   nodes = [];
@@ -103,6 +80,10 @@ export class PlayedNode {
   on = {};
   connections = [];
   faults = [];
+  /** The set of the log's nodes, as MEMBERS lists it. */
+  members = [];
+  /** Paths that were asked for over HTTP. */
+  paths = [];
 
   constructor(log = new Log()) {
     this.log = log;
@@ -121,13 +102,10 @@ export class PlayedNode {
   }
 
   async listen() {
-    this.server = new WebSocketServer({
-      host: '127.0.0.1',
-      port: 0,
-      handleProtocols: (protocols) => protocols.has('loglog.v1') && 'loglog.v1',
-    });
-    this.server.on('connection', (socket, { headers }) => this.#connected(socket, headers));
-    await new Promise((resolve) => this.server.once('listening', resolve));
+    this.server = createServer((request, response) => serveSegments(this, request, response));
+    const sockets = new WebSocketServer({ server: this.server, handleProtocols: (protocols) => protocols.has('loglog.v1') && 'loglog.v1' });
+    sockets.on('connection', (socket, { headers }) => this.#connected(socket, headers));
+    await new Promise((resolve) => this.server.listen(0, '127.0.0.1', resolve));
     this.url = `ws://127.0.0.1:${this.server.address().port}`;
     return this;
   }
@@ -135,6 +113,7 @@ export class PlayedNode {
   close() {
     for (const { socket } of this.connections) socket.terminate();
     this.server.close();
+    this.server.closeAllConnections();
   }
 
   fault(sentence) {
@@ -154,7 +133,7 @@ export class PlayedNode {
     const isKnown = this.token === undefined || shown === `Bearer ${this.token}`;
     connection.isKnown = isKnown;
     if (this.on.connection?.(connection) === true) return;
-    connection.send(isKnown ? wire.hello(this, false) : wire.shortHello());
+    connection.send(isKnown ? wire.hello(this, false, 0) : wire.shortHello());
   }
 
   #request(connection, message) {
@@ -165,7 +144,7 @@ export class PlayedNode {
     if (zero !== 0) this.fault('bytes 2 and 3 of a request are zero');
     if (id === 0 && opcode !== INTRODUCE) this.fault('no request has the id 0');
     if (name === undefined && !connection.isIntroduced) return this.fault(`opcode ${opcode} is not one of version 1`);
-    if (name !== undefined && (flags & ~FLAGS[opcode]) !== 0) this.fault(`${name} has no flags ${flags}`);
+    if (name !== undefined && (flags & ~flagsOf(name, this.features)) !== 0) this.fault(`${name} has no flags ${flags}`);
     if (!connection.isKnown && opcode !== AUTHENTICATE) this.fault(`a token is shown before ${name}`);
     const isFirst = connection.requests.every((each) => each.opcode === AUTHENTICATE);
     connection.requests.push(request);
@@ -174,14 +153,16 @@ export class PlayedNode {
     if (name === undefined) return connection.send(wire.error(id, 2));
     const own = this.on[name.toLowerCase()];
     if (own !== undefined && own(request, connection) !== false) return undefined;
-    return this[name.toLowerCase()](request, connection);
+    const service = SERVICES[name.toLowerCase()];
+    return service === undefined ? this[name.toLowerCase()](request, connection) : service(this, request, connection);
   }
 
-  introduce({ a, body }, connection) {
+  introduce({ a, b, body }, connection) {
     if ((a & 0xffff) !== 1 || a >>> 16 < 1) this.fault('INTRODUCE says which versions the client speaks');
     const size = body.length < 4 ? 0 : body.readUInt16LE(0);
     if (size < 1 || size > 64 || body.length < 4 + size) this.fault('INTRODUCE says what the client is called, in 1 to 64 bytes');
     connection.isIntroduced = true;
+    connection.features = b;
     connection.hello();
   }
 
@@ -196,29 +177,26 @@ export class PlayedNode {
   }
 
   append(request, connection) {
-    const { flags, id, offset, a, b, body } = request;
-    const entries = wire.appended(body);
-    if (typeof entries === 'string') return this.fault(entries);
-    if (entries.length !== a) this.fault('`a` of an APPEND is the number of its entries');
-    if ((flags & 2) === 0 && (offset !== 0 || b !== 0)) this.fault('an APPEND without a condition has no expected end');
-    if (this.role !== 1) return connection.send(wire.error(id, 14));
-    if ((flags & 2) !== 0 && (this.log.dataEnd > offset || offset > this.log.end))
-      return connection.send(wire.error(id, 7, 0, this.log.dataEnd));
-    return connection.send(wire.receipts([{ id, term: this.term, ...this.log.add(...entries) }]));
+    return takeAppend(this, request, connection);
   }
 
   /** Whether a reading may begin there; otherwise it is told why not. */
-  #mayBegin({ id, offset }, connection) {
-    const { start, end, entries } = this.log;
+  #mayBegin({ id, offset }, connection, start = this.log.start) {
+    const { end, entries } = this.log;
     const number = offset < start ? 8 : offset > end ? 9 : offset === end || entries.some((entry) => entry.offset === offset) ? 0 : 10;
     if (number !== 0) connection.send(wire.error(id, number, 0, number === 8 ? start : end));
     return number === 0;
   }
 
-  read({ id, offset, a, b }, connection) {
+  /** DATA from `offset` on; with TIMED it says the log's time there. */
+  #data(id, offset, body, isTimed) {
+    return wire.data(id, offset, this.commit, body, isTimed ? 2 : 0, this.log.timeBefore(offset));
+  }
+
+  read({ id, flags, offset, a, b }, connection) {
     if (!this.#mayBegin({ id, offset }, connection)) return;
     const most = a === 0 ? 1 << 20 : a;
-    const answer = () => connection.send(wire.data(id, offset, this.commit, this.log.bytesFrom(offset, most)));
+    const answer = () => connection.send(this.#data(id, offset, this.log.bytesFrom(offset, most), (flags & 1) !== 0));
     if (offset < this.commit || b === 0) return void answer();
     const stop = this.log.watch(() => done());
     const timer = setTimeout(() => done(), Math.min(b, 60_000));
@@ -229,16 +207,18 @@ export class PlayedNode {
     };
   }
 
-  subscribe({ id, offset, a }, connection) {
+  subscribe({ id, flags, offset, a }, connection) {
     if (connection.readings.has(id)) this.fault('the id of a SUBSCRIBE is not one that is open');
-    if (!this.#mayBegin({ id, offset }, connection)) return;
-    const reading = { offset, credit: Math.min(a, 2 ** 31 - 1), granted: a };
+    // With KEPT all that the node has on its disk.
+    if (!this.#mayBegin({ id, offset }, connection, (flags & 2) === 0 ? this.log.start : this.log.first)) return;
+    const reading = { offset, credit: Math.min(a, 2 ** 31 - 1), granted: a, isTimed: (flags & 3) === 1 };
     reading.go = () => {
       while (reading.credit > 0 && reading.offset < this.commit) {
         const body = this.log.bytesFrom(reading.offset, Math.min(reading.credit, this.mostData ?? 1 << 20));
         // A case has shortened the last one.
         if (body.length === 0) break;
-        connection.send(wire.data(id, reading.offset, this.commit, body));
+        connection.send(this.#data(id, reading.offset, body, reading.isTimed));
+        reading.isTimed = false;
         reading.offset += body.length;
         reading.credit -= body.length;
       }

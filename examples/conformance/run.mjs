@@ -120,9 +120,15 @@ if (command.length === 0) {
   process.exit(2);
 }
 const client = new Client(command);
+const can = await client.ask('can').catch(() => []);
+const asked = CASES.filter(([, , , needs]) => needs === undefined || can.includes(needs));
 let failed = 0;
-for (const one of CASES) if (!(await runCase(client, one))) failed += 1;
+for (const one of asked) if (!(await runCase(client, one))) failed += 1;
 client.process.stdin.end();
-console.log(`${CASES.length - failed} of ${CASES.length} cases passed`);
-console.log('not covered: chains, receipts at order, uploads, TIMED and KEPT, FIND, TRIM, RETENTION, UPGRADE, TOKENS, TRANSFER, HTTP');
+console.log(`${asked.length - failed} of ${asked.length} cases passed`);
+const left = [...new Set(CASES.map(([, , , needs]) => needs))].filter((needs) => needs !== undefined && !can.includes(needs));
+if (left.length > 0)
+  console.log(
+    `left out, because the client does not have it: ${left.join(', ')} (${CASES.length - asked.length} of all ${CASES.length} cases)`,
+  );
 process.exitCode = failed === 0 ? 0 : 1;

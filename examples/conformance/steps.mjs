@@ -1,6 +1,10 @@
 // What cases have in common.
 
+import { OPCODE } from './wire.mjs';
+
 export const text = (word) => Buffer.from(word);
+
+export const appendsOf = (node) => node.requests.filter(({ opcode }) => opcode === OPCODE.APPEND);
 
 export async function appendOne(t, word = 'one', options = {}) {
   return t.client.ask('append', { payloads: [text(word).toString('base64')], ...options });

@@ -1,7 +1,26 @@
 // The bytes of docs/PROTOCOL.md, from the side of a node: requests are read, and answers are made. It shares no code with LogLog.
 
-export const OPCODE = { APPEND: 1, READ: 2, SUBSCRIBE: 3, CREDIT: 4, CANCEL: 5, END: 6, INTRODUCE: 7, AUTHENTICATE: 9 };
-export const CONTROL_KINDS = { noOp: 1, time: 4, state: 6, newest: 63 };
+export const OPCODE = {
+  APPEND: 1,
+  READ: 2,
+  SUBSCRIBE: 3,
+  CREDIT: 4,
+  CANCEL: 5,
+  END: 6,
+  INTRODUCE: 7,
+  UPLOAD: 8,
+  AUTHENTICATE: 9,
+  TRIM: 10,
+  FIND: 11,
+  RETENTION: 12,
+  UPGRADE: 13,
+  TOKENS: 14,
+  CONSUMERS: 15,
+  TRANSFER: 18,
+  OPEN_SESSION: 19,
+  MEMBERS: 20,
+};
+export const CONTROL_KINDS = { noOp: 1, trim: 3, time: 4, state: 6, newest: 63 };
 
 const MASK = (1n << 64n) - 1n;
 const [P1, P2, P3, P4, P5] = [0x9e3779b185ebca87n, 0xc2b2ae3d27d4eb4fn, 0x165667b19e3779f9n, 0x85ebca77c2b2ae63n, 0x27d4eb2f165667c5n];
@@ -74,7 +93,8 @@ export function parseRequest(message) {
   };
 }
 
-export function hello(node, isIntroduced) {
+/** `understood`: features of the client, as its INTRODUCE says; without 1, uploads do not exist for it. */
+export function hello(node, isIntroduced, understood = 0) {
   const leader = Buffer.from(node.leader ?? '');
   const why = Buffer.from(node.why ?? '');
   const head = Buffer.alloc(80);
@@ -88,9 +108,10 @@ export function hello(node, isIntroduced) {
   head.writeUInt32LE(node.id, 64);
   head.writeUInt16LE(1, 72);
   head.writeUInt16LE(why.length, 74);
-  head.writeUInt32LE(node.features, 76);
+  head.writeUInt32LE((understood & 1) === 0 ? node.features & ~12 : node.features, 76);
   if (!isIntroduced) return Buffer.concat([head, leader, why]);
   const list = Buffer.alloc(16);
+  list.write(node.generation, 0, 'hex');
   list.writeUInt32LE(node.role === 1 ? node.id : 0, 8);
   list.writeUInt16LE(node.nodes.length, 12);
   const nodes = node.nodes.map((url, i) => Buffer.concat([Buffer.from([i + 1, 0, url.length & 255, url.length >> 8]), Buffer.from(url)]));
@@ -115,13 +136,15 @@ export function receipts(list) {
     message.writeBigUInt64LE(BigInt(offset), at + 8);
     message.writeBigUInt64LE(BigInt(end), at + 16);
     message.writeUInt32LE(level, at + 24);
-    message.writeUInt32LE(1, at + 28);
+    message.writeUInt32LE(level === 0 ? 0 : 1, at + 28);
   });
   return message;
 }
 
-export function data(id, from, commit, body, flags = 0) {
-  const head = Buffer.alloc(24);
+/** `flags`: 1 SKIPPED, 2 TIMED, with the log's time. */
+export function data(id, from, commit, body, flags = 0, time = 0) {
+  const head = Buffer.alloc((flags & 2) === 0 ? 24 : 32);
+  if ((flags & 2) !== 0) head.writeBigUInt64LE(BigInt(time), 24);
   head.set([0x83, flags]);
   head.writeUInt32LE(id, 4);
   head.writeBigUInt64LE(BigInt(from), 8);
@@ -144,8 +167,8 @@ export function cancelled(id) {
 
 /** `flags`: 1 fatal, 2 the outcome is unknown. */
 export function error(id, number, flags = 0, offset = 0) {
-  const message = data(id, offset, 0, Buffer.from('a sentence of the suite'), flags);
-  message[0] = 0x85;
+  const message = data(id, offset, 0, Buffer.from('a sentence of the suite'));
+  message.set([0x85, flags]);
   message.writeUInt16LE(number, 2);
   return message;
 }
