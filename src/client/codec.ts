@@ -26,10 +26,12 @@ export interface TypedEntry<T> extends Entry {
 }
 
 /** The entries of a range of the log, with their values. Every iteration reads it anew, from the same place. */
-export interface TypedReading<T> extends AsyncIterable<TypedEntry<T>> {
+export interface TypedReading<T> extends AsyncIterable<TypedEntry<T>>, AsyncDisposable {
   /** As of a {@link Reading}: everything before this offset was handed out. An entry that is not of the codec was not: it begins here. */
   readonly position: number;
   readonly bookmark: string;
+  /** As of a {@link Reading}. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** Made by {@link typedLog}. What it has not, the log below it has. */
@@ -117,6 +119,10 @@ class CodedReading implements TypedReading<unknown> {
 
   get bookmark(): string {
     return this.#stoppedAt === undefined ? this.#reading.bookmark : this.#log.bookmark(this.#stoppedAt);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#reading[Symbol.asyncDispose]();
   }
 
   async *[Symbol.asyncIterator](): AsyncIterator<TypedEntry<unknown>> {

@@ -182,6 +182,7 @@ export class Recording {
       get bookmark() {
         return reading.bookmark;
       },
+      [Symbol.asyncDispose]: () => reading[Symbol.asyncDispose](),
       async *[Symbol.asyncIterator]() {
         const seen = begin();
         for await (const entry of reading) {

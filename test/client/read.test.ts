@@ -236,6 +236,19 @@ describe('subscribe', () => {
     await log.close();
     expect((await failure).code).toBe('CLOSED');
   });
+
+  test('await using ends the iteration that began last, which is iterated by hand', async () => {
+    server.add('a');
+    const log = await connect();
+    let entries: AsyncIterator<unknown> | undefined;
+    {
+      await using reading = log.subscribe({ from: 0 });
+      entries = reading[Symbol.asyncIterator]();
+      await entries.next();
+    }
+    expect(await entries.next()).toEqual({ done: true, value: undefined });
+    expect(sent(CANCEL)).toBe(1);
+  });
 });
 
 describe('verification', () => {

@@ -7,7 +7,7 @@ import { BatchStream, type StreamPlan } from './batchStream.ts';
 import type { Batch, Entry } from './entries.ts';
 
 /** The entries of a range of the log. Every iteration reads it anew, from the same place. */
-export interface Reading extends AsyncIterable<Entry> {
+export interface Reading extends AsyncIterable<Entry>, AsyncDisposable {
   /** The same range as whole, verified batches: several times faster than entry by entry. */
   batches(): AsyncIterableIterator<Batch>;
   /**
@@ -22,6 +22,14 @@ export interface Reading extends AsyncIterable<Entry> {
    * offset, it is refused where it means nothing, in another log.
    */
   readonly bookmark: string;
+  /** Ends the iteration that began last, as leaving its loop does: for what is iterated by hand, or in several places. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** What is being iterated. */
+interface Iterated {
+  readonly position: number;
+  return(): Promise<unknown>;
 }
 
 /** Makes entries of batches. Within a batch an entry costs no wait, only its promise. */
@@ -86,8 +94,8 @@ class EntryStream implements AsyncIterableIterator<Entry> {
 }
 
 export function makeReading(readNodes: ReadNodes, workspace: Workspace, plan: StreamPlan): Reading {
-  let last: { readonly position: number } = new BatchStream(readNodes, workspace, plan);
-  const begin = <T extends { readonly position: number }>(stream: T): T => {
+  let last: Iterated = new BatchStream(readNodes, workspace, plan);
+  const begin = <T extends Iterated>(stream: T): T => {
     last = stream;
     return stream;
   };
@@ -99,6 +107,9 @@ export function makeReading(readNodes: ReadNodes, workspace: Workspace, plan: St
     },
     get bookmark() {
       return makeBookmark(readNodes.log, last.position);
+    },
+    [Symbol.asyncDispose]: async () => {
+      await last.return();
     },
   };
 }
