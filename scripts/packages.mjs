@@ -52,8 +52,8 @@ async function bundle(folder, input, extension, plugins) {
 }
 
 function writePackage(folder, fields, files) {
-  const { keywords } = manifest;
-  const content = { name: undefined, version, description: undefined, keywords, license, type, ...fields };
+  const { keywords, repository, homepage, bugs } = manifest;
+  const content = { name: undefined, version, description: undefined, keywords, repository, homepage, bugs, license, type, ...fields };
   writeFileSync(join(folder, 'package.json'), `${JSON.stringify(content, undefined, 2)}\n`);
   for (const [from, to = from] of files) cpSync(join(root, from), join(folder, to), { recursive: true });
 }

@@ -108,6 +108,15 @@ function rendererFor(path, needs) {
     }
     return render(tokens, i, ...rest);
   };
+  markdown.renderer.rules.image = (tokens, i, options, env, self) => {
+    const target = targetOf(path, tokens[i].attrGet('src'));
+    if (target !== undefined) {
+      needs(target.path);
+      tokens[i].attrSet('src', between(pageOf(path), target.path));
+    }
+    tokens[i].attrSet('alt', self.renderInlineAsText(tokens[i].children, options, env));
+    return render(tokens, i, options, env, self);
+  };
   return markdown;
 }
 
@@ -128,7 +137,7 @@ export function renderSite() {
 /** Links of a page that lead to nothing in the site. */
 export function deadPageLinks(files, at, isElsewhere = () => false) {
   const html = String(files.get(at));
-  return Array.from(html.matchAll(/<a href="([^"]+)"/g), ([, link]) => link).filter((link) => {
+  return Array.from(html.matchAll(/<(?:a href|img src)="([^"]+)"/g), ([, link]) => link).filter((link) => {
     if (/^[a-z]+:/.test(link)) return false;
     const [file, anchor = ''] = link.split('#');
     const to = file === '' ? at : posix.normalize(posix.join(posix.dirname(at), file));
