@@ -89,8 +89,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   tls: async () => (await import('./commands/tls.ts')).tlsCommand(),
   token: async () => (await import('./commands/token.ts')).tokenCommand(),
   bench: async () => (await import('./commands/bench.ts')).benchCommand(),
-  completion: async () =>
-    (await import('./commands/completion.ts')).completionCommand(async () => makeProgram(await loadCommands(undefined))),
+  completion: async () => (await import('./commands/completion.ts')).completionCommand(loadProgram),
 };
 
 /** The command that `name` names alone, or all of them where it names none: for the help, and for what is said of a wrong name. */
@@ -129,6 +128,11 @@ function makeProgram(commands: readonly Command[]): Command {
   }
   for (const command of commands) program.addCommand(command);
   return program;
+}
+
+/** The whole program, with all of its commands. */
+export async function loadProgram(): Promise<Command> {
+  return makeProgram(await loadCommands(undefined));
 }
 
 async function main(): Promise<number> {
