@@ -763,6 +763,14 @@ export const CROWDED_BACKLOG_LOOK_MS = 1;
 /** Appends come one at a time when so many in a row have found nothing of the log before them unfinished. */
 export const LONE_APPENDS = 4;
 
+/** An append that is alone is written by the thread that orders it, if it has no more bytes. */
+export const LONE_WRITE_BYTES = 64 * 1024;
+
+/** After such a write that took longer, the next ones are left to the segment's writer for so many times as long, after another one for twice that, up to so many. */
+export const LONE_WRITE_SLOW_MS = 1;
+export const LONE_WRITE_REST = 8;
+export const MAX_LONE_WRITE_REST = 1_024;
+
 /** A segment's writer looks for the next append so long at most before it sleeps; who waits for a disk, or for other nodes, for what they have done. */
 export const WRITER_SPIN_MS = 0.25;
 export const COMMIT_SPIN_MS = 0.5;

@@ -8,18 +8,18 @@ import type { TailMemory } from './tailMemory.ts';
  * it waits; undefined: never.
  */
 export async function follow(memory: TailMemory, signal: number, isOver: () => boolean, moved: () => void, spin?: Spin): Promise<void> {
-  const loopSpin = spin === undefined ? undefined : new LoopSpin(memory, spin);
+  const loopSpin = spin === undefined ? undefined : new LoopSpin(spin);
   while (!isOver()) {
     const seen = memory.signal(signal);
     moved();
-    if (loopSpin !== undefined && (await spun(loopSpin, signal, seen))) continue;
+    if (loopSpin !== undefined && (await spun(loopSpin, () => memory.signal(signal) !== seen))) continue;
     await memory.wait(signal, seen);
   }
 }
 
-/** Whether a spin has seen the word move. */
-async function spun(spin: LoopSpin, signal: number, seen: number): Promise<boolean> {
+/** Whether a spin has seen it move. */
+async function spun(spin: LoopSpin, hasMoved: () => boolean): Promise<boolean> {
   return new Promise((resolve) => {
-    if (!spin.begin(signal, seen, resolve)) resolve(false);
+    if (!spin.begin(hasMoved, resolve)) resolve(false);
   });
 }

@@ -44,7 +44,7 @@ export const CONTROL_AT = 1024;
 const PEERS_AT = CONTROL_AT + 256;
 const PEER_BYTES = 48;
 const SLOT_DESCRIPTORS_AT = CONTROL_AT + 2112;
-const SLOT_DESCRIPTOR_BYTES = 72;
+const SLOT_DESCRIPTOR_BYTES = 104;
 
 /** 64-bit words of the control block, by address. Each has one writer at a time, named after it; COMMIT may be lifted by two. */
 export const WORD = {
@@ -192,7 +192,24 @@ export const SLOT = {
   WANTED: 52, // i32: 1 when the log's end could not take the slot because of its pins, and is to be woken when the last one goes
   TERM_BEFORE: 56, // u32: term of the entry before BASE
   LEADER_BEFORE: 64, // 8 bytes: instance of that term's leader
+  // What the segment's writer knows besides, while it lends its turn: whoever has the turn.
+  TURN: 60, // i32: TURN_KEPT to TURN_BROKEN: who may write the segment's file
+  FILE: 72, // i32: the open file
+  MARKED: 80, // f64 word: durable offset in the last mark that is on disk
+  BOUND: 88, // f64 word: the commit bound in the header page
+  BOUND_MS: 96, // f64 word: when it was put there
 } as const;
+
+/** The segment's writer writes, or nobody does yet. */
+export const TURN_KEPT = 0;
+/** The writer rests for a time, and whoever orders may write in its place. */
+export const TURN_LENT = 1;
+/** The same, but nothing ends its rest: it is to be woken after that. */
+export const TURN_LENT_ASLEEP = 2;
+/** Whoever orders writes. */
+export const TURN_TAKEN = 3;
+/** A write of theirs has failed: nothing is written to the segment any more. */
+export const TURN_BROKEN = 4;
 
 /** Of the nodes that the log says at its end, which stand at nodesAt: whoever owns the log's end, before TAIL. */
 export const NODES = {

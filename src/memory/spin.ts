@@ -88,30 +88,28 @@ export function spinSync(memory: TailMemory, spin: Spin, signal: number, seen: n
   return false;
 }
 
-/** Spins in an event loop, whose sockets and timers have their turns between looks, and calls `ended` with whether the word is not `seen` any more; never from within this call. */
+/** Spins in an event loop, whose sockets and timers have their turns between looks. */
 export class LoopSpin {
-  readonly #memory: TailMemory;
   readonly #spin: Spin;
 
-  constructor(memory: TailMemory, spin: Spin) {
-    this.#memory = memory;
+  constructor(spin: Spin) {
     this.#spin = spin;
   }
 
-  /** False: there is to be no spin, and `ended` will not be called. */
-  begin(signal: number, seen: number, ended: (hasMoved: boolean) => void): boolean {
+  /** Looks until `hasMoved`, or it is enough, and calls `ended` with which; never from within this call. False: there is to be no spin, and `ended` will not be called. */
+  begin(hasMoved: () => boolean, ended: (hasMoved: boolean) => void): boolean {
     if (!this.#spin.begin()) return false;
-    setImmediate(this.#look, signal, seen, ended);
+    setImmediate(this.#look, hasMoved, ended);
     return true;
   }
 
-  readonly #look = (signal: number, seen: number, ended: (hasMoved: boolean) => void): void => {
-    const hasMoved = this.#memory.signal(signal) !== seen;
-    if (hasMoved) this.#spin.paid();
+  readonly #look = (hasMoved: () => boolean, ended: (hasMoved: boolean) => void): void => {
+    const isOver = hasMoved();
+    if (isOver) this.#spin.paid();
     else if (this.#spin.goesOn()) {
-      setImmediate(this.#look, signal, seen, ended);
+      setImmediate(this.#look, hasMoved, ended);
       return;
     }
-    ended(hasMoved);
+    ended(isOver);
   };
 }

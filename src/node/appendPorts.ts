@@ -63,6 +63,8 @@ export interface AppendPorts {
   readonly committedLevel?: number | undefined;
   /** Called when an append was ordered; `id`: of its upload, if it had one. */
   ordered?(caller: Appender, bytes: number, id: Uint8Array | undefined): void;
+  /** Makes what was ordered durable at once, and then looks at the commit; false: its writer is to be woken for it. Where it is not given, that is so always. */
+  writeAtOnce?(): boolean;
   /** Where appends of sessions are looked for that were sent again. */
   readonly repeats: Pick<RepeatPorts, 'hot' | 'segments' | 'readings' | 'broke'>;
   /** Called when the commit is to be watched, for as long as {@link Appends.awaitsCommit}. */

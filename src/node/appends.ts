@@ -100,6 +100,7 @@ export class Appends {
   readonly #lone: Lone;
   readonly #awaitCommit: () => void;
   readonly #ordered: (caller: Appender, bytes: number, id: Uint8Array | undefined) => void;
+  readonly #writeAtOnce: () => boolean;
   readonly #loop: AppendPorts['loop'];
   /** Term of everything in `#pending`. */
   #term = 0;
@@ -110,7 +111,18 @@ export class Appends {
   readonly latency = new PowerHistogram(FIRST_APPEND_SECONDS, 18);
 
   constructor(ports: AppendPorts) {
-    const { memory, tail, gate, cluster, loop, maxPayloadBytes, committedLevel = LEVEL_COMMITTED, awaitCommit, ordered } = ports;
+    const {
+      memory,
+      tail,
+      gate,
+      cluster,
+      loop,
+      maxPayloadBytes,
+      committedLevel = LEVEL_COMMITTED,
+      awaitCommit,
+      ordered,
+      writeAtOnce,
+    } = ports;
     this.#memory = memory;
     this.#tail = tail;
     this.#lone = new Lone(memory);
@@ -121,6 +133,7 @@ export class Appends {
     this.#committedLevel = committedLevel;
     this.#awaitCommit = awaitCommit;
     this.#ordered = ordered ?? (() => undefined);
+    this.#writeAtOnce = writeAtOnce ?? (() => false);
     this.#repeats = new Repeats({
       ...ports.repeats,
       memory,
@@ -480,11 +493,16 @@ export class Appends {
     this.#isTurnPlanned = false;
     // The others' disks are further away than this node's own.
     if (this.#cluster.others.length > 0) this.#memory.raise(SIGNAL.ORDERED);
-    this.#tail.wake();
     // Also where nobody waits for the commit: those threads need not hurry, however many come.
     this.#lone.ordered(this.#pending.size === 1 && this.#held.isEmpty);
+    if (!this.#writesAtOnce()) this.#tail.wake();
     if (this.awaitsCommit) this.#awaitCommit();
     this.#flushAnswers();
+  }
+
+  /** Whether what was ordered is durable already: an append that is alone, while appends come one at a time. */
+  #writesAtOnce(): boolean {
+    return this.#lone.isOn && this.#writeAtOnce();
   }
 
   #flushAnswers(): void {

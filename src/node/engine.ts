@@ -33,6 +33,7 @@ import type { EnginePorts } from './enginePorts.ts';
 import { Handover } from './handover.ts';
 import { Heals, SOURCE } from './heals.ts';
 import { Levels } from './levels.ts';
+import { LoneWrites } from './loneWrites.ts';
 import type { Loop } from './loop.ts';
 import { Members } from './members.ts';
 import { startsAlone } from './membership.ts';
@@ -106,6 +107,7 @@ export class Engine {
   readonly #ports: EnginePorts;
   readonly #tail: Tail;
   readonly #commitWatch: CommitWatch;
+  readonly #loneWrites: LoneWrites;
   readonly #waiters: (() => void)[] = [];
   #raft: RaftPort | undefined;
   /** Role, term and leader that clients were told last. */
@@ -221,6 +223,7 @@ export class Engine {
       this.#waiters.length > 0;
     this.#commitWatch = new CommitWatch(memory, loop, isAwaited, () => this.#committed());
     const awaitCommit = (): void => this.#commitWatch.need();
+    this.#loneWrites = new LoneWrites({ tasks, loop, failed: failure.fail });
     this.appends = new Appends({
       memory,
       tail: this.#tail,
@@ -231,6 +234,7 @@ export class Engine {
       committedLevel: config.fsync ? LEVEL_COMMITTED : LEVEL_VOLATILE,
       awaitCommit,
       ordered: (caller, bytes, id) => this.#ordered(caller, bytes, id),
+      writeAtOnce: () => this.#writeAtOnce(),
       repeats: {
         hot: new HotReader(memory),
         segments: this.segments,
@@ -629,6 +633,15 @@ export class Engine {
     if (this.error === undefined) this.#roleChanged();
     this.loop.wait(SIGNAL.ROLE, seen, this.#followRole);
   };
+
+  /** For an append that is alone: whoever sent it is likely to send the next one once it has its answer. */
+  #writeAtOnce(): boolean {
+    if (!this.#loneWrites.write()) return false;
+    this.#committed();
+    const { tail } = this.#ports.memory;
+    this.loop.stayAwake?.(() => this.#ports.memory.tail !== tail);
+    return true;
+  }
 
   /** The commit moved, or room was made for appends that are held. */
   #committed(): void {

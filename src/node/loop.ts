@@ -22,6 +22,8 @@ export interface Loop {
   after(delayMs: number, run: () => void, isBackground?: boolean): Timer;
   /** Calls `moved`, once and never from within this call, when the wake-up word at `signal` is not `seen` any more. */
   wait(signal: number, seen: number, moved: () => void): void;
+  /** Turns without a pause for a moment, for as long as that has paid lately, because something is likely to come; until `hasMoved`. Where it is not there, the loop may sleep. */
+  stayAwake?(hasMoved: () => boolean): void;
 }
 
 /** The loop of a thread of Node, with the wake-up words of `memory`. */
@@ -29,11 +31,12 @@ export class NodeLoop implements Loop {
   readonly #memory: TailMemory;
   readonly #run: (callback: () => void) => void;
   readonly #spin: LoopSpin | undefined;
+  #isAwake = false;
 
   /** `broke` gets what a callback throws. `spin`: when it may spin before it waits for the commit; undefined: never. */
   constructor(memory: TailMemory, broke: (thrown: unknown) => void, spin?: Spin) {
     this.#memory = memory;
-    this.#spin = spin === undefined ? undefined : new LoopSpin(memory, spin);
+    this.#spin = spin === undefined ? undefined : new LoopSpin(spin);
     this.#run = (callback) => {
       try {
         callback();
@@ -64,10 +67,19 @@ export class NodeLoop implements Loop {
   wait(signal: number, seen: number, moved: () => void): void {
     if (this.#spin !== undefined && signal === SIGNAL.COMMIT) {
       const ended = (hasMoved: boolean): void => (hasMoved ? this.#run(moved) : this.#sleep(signal, seen, moved));
-      if (this.#spin.begin(signal, seen, ended)) return;
+      if (this.#spin.begin(() => this.#memory.signal(signal) !== seen, ended)) return;
     }
     this.#sleep(signal, seen, moved);
   }
+
+  stayAwake(hasMoved: () => boolean): void {
+    if (this.#isAwake || this.#spin === undefined) return;
+    this.#isAwake = this.#spin.begin(hasMoved, this.#fellAsleep);
+  }
+
+  readonly #fellAsleep = (): void => {
+    this.#isAwake = false;
+  };
 
   #sleep(signal: number, seen: number, moved: () => void): void {
     void this.#memory.wait(signal, seen).then(() => this.#run(moved));

@@ -88,10 +88,11 @@ export async function startEngine({
       makeMirrorIdentity(directory, config, mirror) ??
       (await makeIdentity(directory, config, processNumber, log, signal ?? new AbortController().signal, files));
     files?.belongsTo(identity.clusterId);
-    const tasks = new Pools(
-      { directory, identity, shared: memory.shared, fsync: config.fsync, spin: config.spin },
-      { died: failure.fail, short: ({ message }) => log.warn(`the node goes on with fewer threads: ${message}`), keepsRunning },
-    );
+    const tasks = new Pools({ directory, identity, shared: memory.shared, fsync: config.fsync, spin: config.spin }, memory, {
+      died: failure.fail,
+      short: ({ message }) => log.warn(`the node goes on with fewer threads: ${message}`),
+      keepsRunning,
+    });
     pools = tasks;
     const found = await unlessAborted(signal, Promise.race([tasks.recover(), failure.failed]));
     refuseLevel(directory, new LogFold(memory).level);

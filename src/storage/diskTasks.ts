@@ -18,6 +18,11 @@ export interface DiskTasks {
    * the file `spare` is still one. `spare` undefined: recovery has loaded it from its file.
    */
   write(request: { readonly slot: number; readonly spare: string | undefined }): Promise<SegmentOutcome>;
+  /**
+   * At once, on the caller's thread, which it blocks: makes durable what was ordered, in place of the writer of the open segment, if that rests and it is little. False:
+   * the writer is to be woken for it. Throws a LogError when the disk fails it.
+   */
+  writeAtOnce(): boolean;
   /** Makes the file `name` of `bytes` zeros. */
   allocate(request: { readonly name: string; readonly bytes: number }): Promise<true>;
   /** Cuts the log at `offset`; no writer may run. */

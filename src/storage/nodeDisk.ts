@@ -135,6 +135,10 @@ export class NodeDisk implements Disk {
     }
   }
 
+  adopt(file: FileHandle, path: string): void {
+    this.#paths.set(file, path);
+  }
+
   create(path: string): FileHandle {
     return this.#open(path, 'wx+', 'making');
   }

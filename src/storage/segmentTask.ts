@@ -2,12 +2,13 @@
 // takes them and blocks where one says so, a simulator lets time pass between them.
 //
 //   waiting ──(all before is durable)──► making ─┐
-//                        resuming ───────────────┴─► looking ──(something was ordered: written)──► syncing ──► looking
-//                                                      ├──(nothing, and it was quiet: mark written)──► marking ──► looking
+//                        resuming ───────────────┴─► a look ──(something was ordered: written)──► syncing ──► a look
+//                                                      ├──(nothing: another thread may write now)──► resting ──► a look
+//                                                      │                       (it was quiet: mark written)──► marking ──► a look
 //                                                      └──(full)──► sealing ──► done          (to stop)──► done
 
 import { assert, unreachable } from '../core/assert.ts';
-import { SIGNAL, SLOT } from '../memory/map.ts';
+import { SIGNAL, SLOT, TURN_TAKEN } from '../memory/map.ts';
 import { type Spin, spinSync } from '../memory/spin.ts';
 import type { SealedSegment, StorageContext } from './context.ts';
 import { SegmentWriter } from './segmentWriter.ts';
@@ -21,7 +22,7 @@ export type SegmentOutcome = SealedSegment | 'open' | 'unmade';
  */
 export type Pause = 'disk' | 'wait' | 'done';
 
-type State = 'waiting' | 'making' | 'resuming' | 'looking' | 'syncing' | 'marking' | 'sealing' | 'done';
+type State = 'waiting' | 'making' | 'resuming' | 'resting' | 'syncing' | 'marking' | 'sealing' | 'done';
 
 export class SegmentTask {
   /** What to wait for after a step that says `wait`: until the word at `signal` is not `seen` any more, for `timeoutMs`; undefined: for ever. */
@@ -36,6 +37,8 @@ export class SegmentTask {
   readonly #spare: string | undefined;
   #writer: SegmentWriter | undefined;
   #state: State;
+  /** What was durable when its rest began. */
+  #restedAt = 0;
 
   /**
    * Writes the segment in `slot` until it is sealed, or writers stop and all that was ordered is on disk. `spare` is the file to make it
@@ -68,8 +71,8 @@ export class SegmentTask {
         return this.#look(this.#made);
       case 'sealing':
         return this.#end(this.#made.seal());
-      case 'looking':
-        return timedOut ? this.#mark(this.#made) : this.#look(this.#made);
+      case 'resting':
+        return this.#goOn(this.#made, timedOut);
       case 'done':
         return 'done';
       default:
@@ -96,9 +99,15 @@ export class SegmentTask {
     return this.#waitFor(SIGNAL.DURABLE, seen, undefined);
   }
 
+  /** After a rest, in which another thread may have written; and may be writing. */
+  #goOn(writer: SegmentWriter, timedOut: boolean): Pause {
+    const { memory } = this.#context;
+    if (!writer.goOn()) return this.#waitFor(writer.turnSignal, TURN_TAKEN, undefined);
+    return timedOut && memory.durable === this.#restedAt ? this.#mark(writer) : this.#look(writer);
+  }
+
   #look(writer: SegmentWriter): Pause {
     const { memory } = this.#context;
-    this.#state = 'looking';
     const seen = memory.signal(SIGNAL.TAIL);
     // Before the look at the log: what was ordered before the stop is to be written.
     const isLast = memory.signal(SIGNAL.STOP) !== 0;
@@ -108,7 +117,11 @@ export class SegmentTask {
       writer.close();
       return this.#end('open');
     }
-    return this.#waitFor(SIGNAL.TAIL, seen, writer.rest());
+    this.#state = 'resting';
+    this.#restedAt = memory.durable;
+    const restMs = writer.rest();
+    writer.lend(restMs !== undefined);
+    return this.#waitFor(SIGNAL.TAIL, seen, restMs);
   }
 
   #mark(writer: SegmentWriter): Pause {

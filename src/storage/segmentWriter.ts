@@ -11,13 +11,15 @@
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { MARK_BYTES } from '../core/capacities.ts';
+import { LogError } from '../core/errors.ts';
 import { BOUND_MS, MARK_IDLE_MS } from '../core/limits.ts';
 import { positionOf } from '../core/position.ts';
 import { putBound, readBound } from '../format/commitBound.ts';
 import { encodeMark } from '../format/durableMark.ts';
 import { encodeSegmentHeader } from '../format/segmentHeader.ts';
-import { SLOT, STATE } from '../memory/map.ts';
+import { SLOT, STATE, TURN_BROKEN, TURN_KEPT, TURN_LENT, TURN_LENT_ASLEEP, TURN_TAKEN } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
+import { setTurn, takeTurn } from '../memory/turn.ts';
 import type { SealedSegment, StorageContext } from './context.ts';
 import { DIRECT_BYTES, type FileHandle } from './disk.ts';
 import { segmentName } from './names.ts';
@@ -56,6 +58,8 @@ export class SegmentWriter {
   #written: number;
   #writtenBound: number;
   #startedMs = 0;
+  /** Another thread may write in its place: {@link lend}. */
+  #isLent = false;
 
   private constructor(context: StorageContext, slot: number, file: FileHandle) {
     const { memory, identity } = context;
@@ -99,6 +103,21 @@ export class SegmentWriter {
     const base = memory.slotWord(slot, SLOT.BASE);
     const file = disk.openDirect(`${directory}/${segmentName(base)}`);
     return new SegmentWriter(context, slot, file);
+  }
+
+  /** Goes on in another thread with the segment of `slot`, whose turn that has taken. */
+  static second(context: StorageContext, slot: number): SegmentWriter {
+    const { disk, directory, memory } = context;
+    const file = memory.word32(memory.map.descriptorAt(slot) + SLOT.FILE);
+    disk.adopt?.(file, `${directory}/${segmentName(memory.slotWord(slot, SLOT.BASE))}`);
+    return new SegmentWriter(context, slot, file);
+  }
+
+  /** Whether it writes the segment that `slot` has now, to the file that is open for it now. */
+  isOf(slot: number): boolean {
+    const { memory } = this.#context;
+    if (slot !== this.#slot || memory.slotWord(slot, SLOT.BASE) !== this.#base) return false;
+    return memory.word32(memory.map.descriptorAt(slot) + SLOT.FILE) === this.#file;
   }
 
   /** The commit bound that is on disk, whatever becomes of writes to come. */
@@ -196,6 +215,53 @@ export class SegmentWriter {
   close(): void {
     if (this.markIsBehind) this.writeMark();
     this.#context.disk.close(this.#file);
+  }
+
+  /** There is nothing to do now: another thread may write in this writer's place until it goes on ({@link goOn}), which it does after a time if `hasAlarm`. */
+  lend(hasAlarm: boolean): void {
+    this.saveTurn();
+    this.#isLent = true;
+    setTurn(this.#context.memory, this.#slot, hasAlarm ? TURN_LENT : TURN_LENT_ASLEEP);
+  }
+
+  /** Goes on after {@link lend}. False: another thread is writing, until {@link turnSignal} moves. Throws a LogError when its write has failed. */
+  goOn(): boolean {
+    if (!this.#isLent) return true;
+    const turn = takeTurn(this.#context.memory, this.#slot, TURN_KEPT);
+    if (turn === TURN_BROKEN) {
+      const path = `${this.#context.directory}/${segmentName(this.#base)}`;
+      throw new LogError('IO', `${path}: a write by another thread has failed, and nothing is written after it`, { file: path });
+    }
+    if (turn === TURN_TAKEN) return false;
+    this.#isLent = false;
+    this.loadTurn();
+    return true;
+  }
+
+  /** Address of the wake-up word that moves when another thread gives the turn back. */
+  get turnSignal(): number {
+    return this.#context.memory.map.descriptorAt(this.#slot) + SLOT.TURN;
+  }
+
+  /** Leaves what a writer knows to whoever has the turn next. */
+  saveTurn(): void {
+    const { memory } = this.#context;
+    assert(this.#written === this.#durable, 'a turn ends when what it wrote is durable');
+    memory.setWord32(memory.map.descriptorAt(this.#slot) + SLOT.FILE, this.#file);
+    memory.setSlotWord(this.#slot, SLOT.MARKED, this.#marked);
+    memory.setSlotWord(this.#slot, SLOT.BOUND, this.#bound);
+    memory.setSlotWord(this.#slot, SLOT.BOUND_MS, this.#boundMs);
+  }
+
+  /** Takes over what whoever had the turn last has left. */
+  loadTurn(): void {
+    const { memory } = this.#context;
+    this.#durable = durableIn(memory, this.#slot);
+    this.#written = this.#durable;
+    this.#marked = memory.slotWord(this.#slot, SLOT.MARKED);
+    this.#bound = memory.slotWord(this.#slot, SLOT.BOUND);
+    this.#writtenBound = this.#bound;
+    this.#boundMs = memory.slotWord(this.#slot, SLOT.BOUND_MS);
   }
 
   #filePosition(offset: number): number {

@@ -3,7 +3,10 @@
 import { statfs } from 'node:fs/promises';
 import type { LogError } from '../core/errors.ts';
 import { COLD_READERS } from '../core/limits.ts';
+import type { TailMemory } from '../memory/tailMemory.ts';
 import type { DiskTasks } from '../storage/diskTasks.ts';
+import { LoneWriter } from '../storage/loneWriter.ts';
+import { diskOf } from '../storage/unsyncedDisk.ts';
 import type { Tasks, WorkerSetup } from './messages.ts';
 import { ThreadPool } from './threadPool.ts';
 
@@ -20,15 +23,22 @@ export interface PoolOptions extends PoolEvents {
   readonly keepsRunning?: boolean | undefined;
 }
 
+/** Unix milliseconds, with fractions. */
+const nowMs = (): number => performance.timeOrigin + performance.now();
+
 export class Pools implements DiskTasks {
   readonly #writers: ThreadPool;
   readonly #allocator: ThreadPool;
   readonly #readers: ThreadPool;
   readonly #directory: string;
+  readonly #loneWriter: LoneWriter;
 
-  constructor(setup: WorkerSetup, { keepsRunning = true, ...events }: PoolOptions) {
+  /** `memory` is this thread's view of what the threads share. */
+  constructor(setup: WorkerSetup, memory: TailMemory, { keepsRunning = true, ...events }: PoolOptions) {
     const options = { keepsRunning, ...events };
-    this.#directory = setup.directory;
+    const { directory, identity, fsync } = setup;
+    this.#directory = directory;
+    this.#loneWriter = new LoneWriter({ disk: diskOf(fsync), directory, identity, memory, nowMs });
     // Writer tasks block for long: each needs a thread of its own, up to one a slot. With fewer, the oldest segments have them.
     // Where segments fill quickly the threads of those before are there for the next ones. Where they do not, a second thread would be 10 MB for nothing:
     // the first one has sealed its segment, and writes the next, long before another one has started.
@@ -48,6 +58,10 @@ export class Pools implements DiskTasks {
 
   write(request: Tasks['write']['request']): Promise<Tasks['write']['response']> {
     return this.#writers.run('write', request);
+  }
+
+  writeAtOnce(): boolean {
+    return this.#loneWriter.write();
   }
 
   /** On a thread of Node's own: it is asked all the time, and a disk that hangs must not hold up those of the log. */

@@ -256,8 +256,10 @@ class Recorder {
   }
 
   #actOn(node: TestNode): void {
-    const choice = this.random.below(110);
-    if (choice < 40) {
+    const choice = this.random.below(118);
+    if (choice >= 110) {
+      this.actions.push(this.#writeAtOnce(node));
+    } else if (choice < 40) {
       this.actions.push(node.isLeader ? this.#append(node) : this.#leader.replicate(node, this.#ordered));
     } else if (choice < 76) {
       const writer = this.random.below(node.writers);
@@ -289,6 +291,14 @@ class Recorder {
     } else {
       this.#truncate(node);
     }
+  }
+
+  /** Orders something while the writer of the open segment rests, which is then written in its place. */
+  #writeAtOnce(node: TestNode): string {
+    const last = node.writers - 1;
+    for (let i = 0; i < 4; i += 1) node.step(last);
+    const ordered = node.isLeader ? this.#append(node) : this.#leader.replicate(node, this.#ordered);
+    return `${ordered}; written at once: ${node.writeAtOnce()}`;
   }
 
   /** Some steps of a trim; one in four dies of it. */

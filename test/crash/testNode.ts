@@ -24,6 +24,7 @@ import {
   writeVote,
 } from '../../src/storage/dataDirectory.ts';
 import type { Disk } from '../../src/storage/disk.ts';
+import { LoneWriter } from '../../src/storage/loneWriter.ts';
 import { spareName } from '../../src/storage/names.ts';
 import { RECOVERY_SLOT } from '../../src/storage/openSegment.ts';
 import { type RecoveredLog, recover } from '../../src/storage/recovery.ts';
@@ -98,6 +99,7 @@ export class TestNode {
   readonly tail: Tail;
   readonly #spares: string[] = [];
   readonly #writers: Writer[] = [];
+  readonly #loneWriter: LoneWriter;
   readonly sealed: SealedSegment[] = [];
   readonly #terms: LogTerm[] = [];
   #nextSpare = 1;
@@ -119,6 +121,7 @@ export class TestNode {
     this.#events = events;
     const identity = openIdentity(disk, random, events);
     this.context = { disk, directory: DIRECTORY, identity, memory, nowMs };
+    this.#loneWriter = new LoneWriter(this.context);
     this.vote = readVote(disk, DIRECTORY);
     this.recovered = recover(this.context);
     events.recovered?.(this.recovered);
@@ -313,6 +316,11 @@ export class TestNode {
     const name = this.#newSpare();
     allocateFile(this.#disk, DIRECTORY, name, this.#memory.map.shape.segmentBytes);
     this.#spares.push(name);
+  }
+
+  /** Whoever has ordered something writes it at once, where the writer rests. Returns whether it did. */
+  writeAtOnce(): boolean {
+    return this.#loneWriter.write();
   }
 
   /** One step of the task that is `index`-th in age, whether or not what it waits for has come. Returns whether it did anything. */

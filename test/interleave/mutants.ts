@@ -2,6 +2,7 @@
 
 import type { Patch } from '../sim/mutants/mutant.ts';
 import { SPIN_MUTANTS } from './spinMutants.ts';
+import { TURN_MUTANTS } from './turnMutants.ts';
 import { UPLOAD_MUTANTS } from './uploadMutants.ts';
 
 export interface Interleaving {
@@ -722,5 +723,6 @@ export const MUTANTS: readonly Interleaving[] = [
   ...COMMIT,
   ...TRUNCATIONS,
   ...SPIN_MUTANTS,
+  ...TURN_MUTANTS,
   ...UPLOAD_MUTANTS,
 ];

@@ -132,15 +132,24 @@ describe('a spin', () => {
   });
 
   test('in an event loop lets it have its turns, and calls back once, not at once', async () => {
-    const loopSpin = new LoopSpin(memory, new Spin(memory, 60_000, { nowMs: () => 0 }));
+    const loopSpin = new LoopSpin(new Spin(memory, 60_000, { nowMs: () => 0 }));
     const seen = memory.signal(SIGNAL.COMMIT);
     const moved: boolean[] = [];
     memory.raise(SIGNAL.COMMIT);
-    expect(loopSpin.begin(SIGNAL.COMMIT, seen, (hasMoved) => moved.push(hasMoved))).toBe(true);
+    expect(
+      loopSpin.begin(
+        () => memory.signal(SIGNAL.COMMIT) !== seen,
+        (hasMoved) => moved.push(hasMoved),
+      ),
+    ).toBe(true);
     expect(moved).toEqual([]);
     await expect.poll(() => moved).toEqual([true]);
     let turns = 0;
-    loopSpin.begin(SIGNAL.COMMIT, memory.signal(SIGNAL.COMMIT), (hasMoved) => moved.push(hasMoved));
+    const now = memory.signal(SIGNAL.COMMIT);
+    loopSpin.begin(
+      () => memory.signal(SIGNAL.COMMIT) !== now,
+      (hasMoved) => moved.push(hasMoved),
+    );
     const timer = setInterval(() => {
       turns += 1;
       if (turns === 3) memory.raise(SIGNAL.COMMIT);

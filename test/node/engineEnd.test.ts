@@ -167,6 +167,7 @@ describe('an engine on ports', () => {
       loop: new NodeLoop(memory, failure.broke),
       tasks: {
         write: () => new Promise(() => undefined),
+        writeAtOnce: () => false,
         allocate: () => Promise.resolve(true),
         truncate: () => Promise.reject(new Error('nothing to truncate')),
         remove: () => Promise.resolve(true),

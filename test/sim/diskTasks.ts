@@ -11,6 +11,7 @@ import { readFile } from '../../src/storage/disk.ts';
 import type { DiskTasks as Port } from '../../src/storage/diskTasks.ts';
 import { type Examined, type ExamineRequest, Examiner } from '../../src/storage/examiner.ts';
 import { type HealAnswer, type HealRequest, heal } from '../../src/storage/healer.ts';
+import { LoneWriter } from '../../src/storage/loneWriter.ts';
 import { mend } from '../../src/storage/mender.ts';
 import { TOKEN_REQUEST_FILE } from '../../src/storage/names.ts';
 import { emptyLog, removeSegments } from '../../src/storage/removal.ts';
@@ -42,6 +43,8 @@ export interface TaskPorts {
   examined(request: ExamineRequest, found: Examined): Examined;
   /** A step of a healing is carried out by `act`. */
   heals(request: HealRequest, act: () => HealAnswer): HealAnswer;
+  /** The main thread has made durable what was ordered, and goes on. */
+  written(): void;
   /** Whether the disk was made to lose what it has at this offset of the log. */
   isDamaged(offset: number): boolean;
   /** A segment's writer is started, which is to make its file. */
@@ -73,6 +76,7 @@ export class DiskTasks implements Port {
   readonly #ports: TaskPorts;
   readonly #reader: SegmentReader;
   readonly #examiner: Examiner;
+  readonly #loneWriter: LoneWriter;
   readonly #writing = new Set<Running>();
   /** A read has failed because the disk was told to fail it. */
   hasReadError = false;
@@ -82,6 +86,7 @@ export class DiskTasks implements Port {
     this.#ports = ports;
     this.#reader = new SegmentReader(context.disk, context.directory, context.memory);
     this.#examiner = new Examiner(context);
+    this.#loneWriter = new LoneWriter(context);
   }
 
   write({ slot, spare }: Tasks['write']['request']): Promise<SegmentOutcome> {
@@ -91,6 +96,12 @@ export class DiskTasks implements Port {
       this.#writing.add(running);
       this.#ports.later(this.#ports.diskMs() / 4, 'writer', () => this.#step(running, false));
     });
+  }
+
+  writeAtOnce(): boolean {
+    const isWritten = this.#loneWriter.write();
+    if (isWritten) this.#ports.written();
+    return isWritten;
   }
 
   /** A word changed that writers wait on. */

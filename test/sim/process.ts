@@ -151,6 +151,7 @@ export class Process {
       isDamaged: (offset) => world.damages.isDamaged(this, offset),
       truncating: (offset) => world.checker.truncating(this, offset),
       emptying: (base) => world.checker.beginsAt(this, base),
+      written: () => world.checker.after(this),
       opened: () => {
         if (this.replica.raft.role === 'leader') world.nemesis.rolled(node);
       },

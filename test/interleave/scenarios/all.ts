@@ -9,6 +9,7 @@ import { SLOT_SCENARIOS } from './slots.ts';
 import { SPIN_SCENARIOS } from './spins.ts';
 import { STAGING_SCENARIOS } from './staging.ts';
 import { TRUNCATION_SCENARIOS } from './truncations.ts';
+import { TURN_SCENARIOS } from './turns.ts';
 
 export const SCENARIOS: readonly Scenario[] = [
   ...SLOT_SCENARIOS,
@@ -16,6 +17,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...OFFICE_SCENARIOS,
   ...COMMIT_SCENARIOS,
   ...SPIN_SCENARIOS,
+  ...TURN_SCENARIOS,
   ...TRUNCATION_SCENARIOS,
   ...STAGING_SCENARIOS,
   ...ORDERED_SCENARIOS,

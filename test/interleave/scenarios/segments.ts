@@ -25,7 +25,7 @@ import { alone, spinOfLooks } from './spins.ts';
 const identity = openIdentity(new MemoryDisk(), new Uint8Array(IDENTITY_RANDOM_BYTES));
 
 /** Each writer has a disk of its own: no two of them ever touch one file. */
-function contextOf(memory: TailMemory): StorageContext {
+export function contextOf(memory: TailMemory): StorageContext {
   return { disk: new MemoryDisk(), directory: DIRECTORY, identity, memory, nowMs: () => 1_000 };
 }
 
@@ -110,7 +110,7 @@ const writesBytes: Body = ({ memory }) => {
 };
 
 /** What the main thread does at the beginning of a truncation: all writers are to finish what there is, and end. */
-const stops: Body = ({ memory }) => {
+export const stops: Body = ({ memory }) => {
   const pools = { truncate: () => new Promise(() => undefined) } as unknown as Pools;
   const fail = (error: LogError): never => {
     throw error;

@@ -36,7 +36,10 @@ export class Writers {
       this.failures.push(error);
       this.#wake();
     };
-    this.pools = new Pools({ directory, identity, shared: this.memory.shared, fsync: true, spin: 'auto' }, { died: failed, short: failed });
+    this.pools = new Pools({ directory, identity, shared: this.memory.shared, fsync: true, spin: 'auto' }, this.memory, {
+      died: failed,
+      short: failed,
+    });
     this.segments = new Segments(this.memory, this.pools, {
       sealed: () => this.#wake(),
       noSpare: (_spare, error) => failed(error),
