@@ -107,7 +107,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['election safety', 'leader completeness', 'committed bytes'],
     withinSeeds: 500,
-    foundAt: 185,
+    foundAt: 108,
   },
   {
     name: 'old copy never fed',
@@ -303,7 +303,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['old copies', 'majority', 'leader completeness', 'committed bytes', 'durability', 'convergence', 'progress'],
     withinSeeds: 300,
-    foundAt: 18,
+    foundAt: 28,
   },
   {
     name: 'offsets compared without terms',
@@ -328,7 +328,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/raft/reads.ts', find: '(each) => each.round <= round', replace: '() => true' }],
     foundBy: ['history'],
     withinSeeds: 500,
-    foundAt: 6,
+    foundAt: 48,
   },
   {
     name: 'read before the term is committed',
@@ -339,7 +339,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['history'],
     withinSeeds: 500,
-    foundAt: 20,
+    foundAt: 64,
   },
   {
     name: 'uncommitted bytes shown',
@@ -357,7 +357,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/memory/hotReader.ts', find: 'Math.min(closedEnd, commit)', replace: 'closedEnd' }],
     foundBy: ['visibility'],
     withinSeeds: 200,
-    foundAt: 18,
+    foundAt: 29,
   },
   // Liveness
   {
@@ -404,7 +404,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['progress'],
     withinSeeds: 400,
-    foundAt: 73,
+    foundAt: 159,
   },
   {
     name: 'hung disk keeps the office',
@@ -412,7 +412,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: TRANSFER, find: 'this.#durableAtMs = nowMs;\n            this.begin();', replace: '' }],
     foundBy: ['progress'],
     withinSeeds: 1000,
-    foundAt: 18,
+    foundAt: 29,
   },
   {
     name: 'hung main thread keeps the office',
@@ -446,7 +446,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: HANG_WATCH, find: 'this.#beats += 1;', replace: 'this.#beats = (nowMs - this.#sinceMs) / this.#beatMs;' }],
     foundBy: ['office'],
     withinSeeds: 100,
-    foundAt: 6,
+    foundAt: 2,
   },
   {
     name: 'hung leader resigns unheard',
@@ -575,7 +575,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: LOADER, find: 'SCAN_VERIFY | SCAN_WHOLE_BATCHES', replace: 'SCAN_VERIFY' }],
     foundBy: ['whole batches'],
     withinSeeds: 600,
-    foundAt: 119,
+    foundAt: 135,
   },
   {
     name: 'part of a batch sent',
@@ -619,7 +619,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: APPENDS, find: 'this.#memory.durable >= end ? 1', replace: 'this.#memory.tail >= end ? 1' }],
     foundBy: ['honest receipts'],
     withinSeeds: 20,
-    foundAt: 14,
+    foundAt: 6,
   },
   {
     name: 'all nodes named',
@@ -649,7 +649,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['old copies'],
     withinSeeds: 400,
-    foundAt: 84,
+    foundAt: 91,
   },
   // Conditions and chains
   {

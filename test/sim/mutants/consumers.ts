@@ -19,7 +19,7 @@ export const CONSUMER_MUTANTS: readonly Mutant[] = [
     foundBy: ['consumers'],
     withinSeeds: 100,
     from: FROM,
-    foundAt: 10_003,
+    foundAt: 10_017,
   },
   {
     name: 'fenced reader that still commits',

@@ -68,6 +68,6 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     patches: [{ file: RAFT_LINK, find: "this.#post({ kind: 'sealed', segment: { base, end } });", replace: 'void base, end;' }],
     foundBy: ['convergence', 'progress', 'soundness'],
     withinSeeds: 100,
-    foundAt: 18,
+    foundAt: 29,
   },
 ];

@@ -21,7 +21,7 @@ export const OPEN_DAMAGE_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['leader completeness', 'election safety', 'committed bytes'],
     withinSeeds: 900,
-    foundAt: 393,
+    foundAt: 567,
   },
   {
     name: 'damaged node that leads',
@@ -36,7 +36,7 @@ export const OPEN_DAMAGE_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['convergence', 'leader completeness', 'election safety', 'committed bytes'],
     withinSeeds: 900,
-    foundAt: 135,
+    foundAt: 297,
   },
   {
     name: 'page that is not read is none',
@@ -95,7 +95,7 @@ export const OPEN_DAMAGE_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['durability', 'leader completeness', 'soundness'],
     withinSeeds: 900,
-    foundAt: 71,
+    foundAt: 167,
   },
   {
     name: 'mended although the last write is lost',

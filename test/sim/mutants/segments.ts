@@ -21,7 +21,7 @@ export const SEGMENT_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['durability', 'soundness'],
     withinSeeds: 100,
-    foundAt: 1,
+    foundAt: 17,
   },
   {
     name: 'made before its predecessor is durable',

@@ -70,6 +70,6 @@ export const TRIM_MUTANTS: readonly Mutant[] = [
     patches: [{ file: READING, find: 'reading.next < this.#memory.word(WORD.START_DATA_END)', replace: 'false' }],
     foundBy: ['history'],
     withinSeeds: 400,
-    foundAt: 289,
+    foundAt: 94,
   },
 ];

@@ -118,7 +118,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/node/engine.ts', find: 'this.uploads.closed(caller);', replace: '' }],
     foundBy: ['uploads'],
     withinSeeds: 60,
-    foundAt: 4,
+    foundAt: 52,
   },
   {
     name: 'uploads that are never ordered are kept',
@@ -126,7 +126,7 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
     patches: [{ file: UPLOADS, find: 'if (staged.endMs <= nowMs)', replace: 'if (staged.caller.isClosed && staged.endMs <= nowMs)' }],
     foundBy: ['uploads'],
     withinSeeds: 60,
-    foundAt: 18,
+    foundAt: 2,
   },
   {
     name: 'expiry looks once',
