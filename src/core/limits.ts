@@ -29,10 +29,13 @@ export const MAX_CONSUMERS_BYTES = 384 * 1024;
 export const MAX_CONSUMER_NAME_BYTES = 64;
 /** Bytes of the payload of a position entry: about 400 commits. Those of a larger one would not fit the smallest segment beside the rest. */
 export const MAX_POSITION_PAYLOAD_BYTES = 8 * 1024;
+/** Of such an entry at most so many claims, resets and removals: each goes through the whole table, on each node. */
+export const MAX_NAMES_PER_POSITION_ENTRY = 64;
 /** At least so long after one entry of positions the leader writes the next one: so there are at most 20 a second, however often consumers commit. */
 export const POSITION_ENTRY_MS = 50;
-/** Requests about consumers that a node has under way. */
+/** Requests about consumers that a node has under way, and lists of them that wait for the commit: each has a copy of the table. */
 export const MAX_CONSUMER_REQUESTS = 8192;
+export const MAX_CONSUMER_LISTS = 64;
 /** Enough of a file for a state entry, with all that there may be. */
 export const STATE_HEAD_BYTES = MAX_STATE_ENTRY_BYTES + 64 * 1024;
 /**
@@ -456,6 +459,8 @@ export const MAX_RETENTION_REQUESTS = 64;
 /** The same for UPGRADE. */
 export const MAX_UPGRADES = 64;
 
+/** Sessions of which a leader looks on the disk for what was sent again, at a time: others wait. Each may remember MAX_UNACKNOWLEDGED_APPENDS places meanwhile. */
+export const MAX_SESSION_LOOKS = 16;
 /** Requests about the set of nodes that one node has under way; more are refused with TOO_MANY_REQUESTS. */
 export const MAX_MEMBER_REQUESTS = 64;
 

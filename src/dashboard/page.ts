@@ -10,7 +10,7 @@ import { consumersOf, showConsumers } from './consumers.ts';
 import { byId, element, row, say } from './dom.ts';
 import { Entries } from './entries.ts';
 import { healthOf } from './health.ts';
-import { bytesText, durationText, exactText, msText, timeText } from './texts.ts';
+import { bytesText, durationText, exactText, msText, producersText, timeText } from './texts.ts';
 
 /** Where this page is: a prefix that a proxy has put before it stays, with or without a slash at its end. */
 const BASE = new URL(`${location.origin}${location.pathname.replace(/\/?$/, '/')}`);
@@ -114,7 +114,7 @@ function showNodes(own: NodeStatus, all: readonly NodeStatus[]): void {
   byId('nodes', HTMLTableElement).replaceChildren(row(head, 'th'), ...rows);
 }
 
-function showLog({ log, segments, seals, scrub, clients, node }: NodeStatus, kept: LogRetention | undefined): void {
+function showLog({ log, segments, seals, scrub, clients, sessions, node }: NodeStatus, kept: LogRetention | undefined): void {
   const bounds =
     kept === undefined ? [] : [kept.bytes === null ? '' : bytesText(kept.bytes), kept.ageMs === null ? '' : exactText(kept.ageMs)];
   const retention = kept === undefined ? 'unknown' : bounds.filter((bound) => bound !== '').join(', ') || 'all is kept';
@@ -133,6 +133,7 @@ function showLog({ log, segments, seals, scrub, clients, node }: NodeStatus, kep
       'Damage',
       scrub.damaged === 0 ? `none known; ${scrub.healed} segments healed` : scrub.segments.map(({ sentence }) => sentence).join('; '),
     ],
+    ['Producers', producersText(sessions)],
     ['Clients', `${clients.connections} connections to node ${node.id}`],
   ];
   byId('log', HTMLDListElement).replaceChildren(...lines.flatMap(([name, value]) => [element('dt', name), element('dd', value)]));

@@ -1,6 +1,7 @@
 // Numbers, times and payloads as people read them.
 
 import { MAX_TIME_MS } from '../core/limits.ts';
+import type { NodeStatus } from '../node/status.ts';
 
 export type PayloadView = 'text' | 'JSON' | 'hex';
 
@@ -43,6 +44,16 @@ export function durationText(ms: number): string {
 export function exactText(ms: number): string {
   const [unit, seconds] = STEPS.find(([, length]) => ms > 0 && ms % (length * 1000) === 0) ?? ['ms', 1e-3];
   return `${Math.round(ms / 1000 / seconds)} ${unit}`;
+}
+
+/** The producers' sessions that a log has, and those that the node has had it forget. */
+export function producersText({ count, most, evicted }: NodeStatus['sessions']): string {
+  const forgotten = [
+    evicted.age > 0 ? `${evicted.age} for their age` : '',
+    evicted.room > 0 ? `${evicted.room} for the room of others` : '',
+  ];
+  const why = forgotten.filter((text) => text !== '').join(', ');
+  return `${count} of ${most} sessions${why === '' ? '' : `; by this node forgotten: ${why}`}`;
 }
 
 const decoder = new TextDecoder();

@@ -164,6 +164,17 @@ function readChange(view: DataView, at: number, most: number): ConsumerChange | 
   return position === 'wrong' ? undefined : { what: 'reset', name, position };
 }
 
+/** Below 0 where the name in the record at `at` comes before `wanted`, 0 where it is that: without a view for each, because a table is gone through. */
+function compareName(view: DataView, at: number, wanted: Uint8Array): number {
+  const bytes = view.getUint32(at + NAME_BYTES_AT, true);
+  const both = Math.min(bytes, wanted.length);
+  for (let i = 0; i < both; i += 1) {
+    const difference = view.getUint8(at + CONSUMER_RECORD_BYTES + i) - (wanted[i] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return bytes - wanted.length;
+}
+
 /** Below 0 where the bytes `left` come before `right`, 0 where they are the same. */
 function compareBytes(left: Uint8Array, right: Uint8Array): number {
   const both = Math.min(left.length, right.length);
@@ -232,7 +243,7 @@ export function placeOfConsumer(table: Uint8Array, name: string): RecordPlace {
   const wanted = text.encoder.encode(name);
   let place: RecordPlace = { at: Math.max(table.length, CONSUMERS_HEADER_BYTES), bytes: 0 };
   visitConsumers(table, (view, at, bytes) => {
-    const order = compareBytes(nameAt(view, at), wanted);
+    const order = compareName(view, at, wanted);
     if (order >= 0) place = { at, bytes: order === 0 ? bytes : 0 };
     return order >= 0;
   });
@@ -253,6 +264,16 @@ export function placeOfFence(table: Uint8Array, fence: number): number | undefin
     return place !== undefined;
   });
   return place;
+}
+
+/** Where the record of each fence stands in a table. */
+export function placesOfFences(table: Uint8Array): Map<number, number> {
+  const places = new Map<number, number>();
+  visitConsumers(table, (view, at) => {
+    places.set(getOffset(view, at), at);
+    return false;
+  });
+  return places;
 }
 
 /** The records of consumers, one after another. */
@@ -310,10 +331,8 @@ function recordBytesAt(view: DataView, at: number, most: number, fences: number)
   return isRight && getOffset(view, at + TIME_AT) <= MAX_LOG_OFFSET ? CONSUMER_RECORD_BYTES + nameBytes : 0;
 }
 
-/** By how many bytes a table grows with `change`, which it takes if it has at most MAX_CONSUMERS_BYTES then; less than 0: it shrinks. */
-export function consumerGrowth(table: Uint8Array, change: ConsumerChange): number {
-  if (change.what === 'commit') return 0;
-  const { bytes } = placeOfConsumer(table, change.name);
+/** By how many bytes a table grows with a change of the consumer at that place; it takes it if it has at most MAX_CONSUMERS_BYTES then. Less than 0: it shrinks. */
+export function growthAt(table: Uint8Array, { bytes }: RecordPlace, change: Exclude<ConsumerChange, { what: 'commit' }>): number {
   if (change.what === 'remove') return 0 - bytes;
   const header = table.length === 0 ? CONSUMERS_HEADER_BYTES : 0;
   return header + (bytes > 0 ? 0 : CONSUMER_RECORD_BYTES + text.encoder.encode(change.name).length);
@@ -343,8 +362,9 @@ export function foldConsumers(table: Uint8Array, change: ConsumerChange, timeMs:
     const changed = table.slice();
     return putCommit(changed, at, change.position, timeMs) ? changed : table;
   }
-  if (table.length + consumerGrowth(table, change) > MAX_CONSUMERS_BYTES) return table;
-  const { at, bytes } = placeOfConsumer(table, change.name);
+  const place = placeOfConsumer(table, change.name);
+  if (table.length + growthAt(table, place, change) > MAX_CONSUMERS_BYTES) return table;
+  const { at, bytes } = place;
   const before = table.subarray(Math.min(CONSUMERS_HEADER_BYTES, table.length), at);
   const after = table.subarray(at + bytes);
   if (change.what === 'remove') return bytes === 0 ? table : tableOf(fencesIn(table), before, NO_CONSUMERS, after);

@@ -32,7 +32,7 @@ import { readInstance, writeInstance } from '../core/instances.ts';
 import { CONSUMERS_LEVEL, LOG_LEVEL, MEMBERS_LEVEL, SESSIONS_LEVEL } from '../core/levels.ts';
 import { MAX_LOG_OFFSET, MAX_TERM } from '../core/limits.ts';
 import { configurationBytes } from '../core/members.ts';
-import { isAccessTable, NO_ACCESS, readAccess } from './access.ts';
+import { isAccessTable, readAccess } from './access.ts';
 import {
   configurationPayload,
   DIRECTORY_BYTES,
@@ -42,9 +42,9 @@ import {
   readRemoved,
   removedBytes,
 } from './configuration.ts';
-import { isConsumersTable, NO_CONSUMERS, readConsumerChanges } from './consumers.ts';
+import { isConsumersTable, readConsumerChanges } from './consumers.ts';
 import { entryBytesOf, kindOf, kindSizeAt, payloadBytesOf } from './entry.ts';
-import { isSessionTable, NO_SESSIONS, readSession } from './sessions.ts';
+import { isSessionTable, readSession } from './sessions.ts';
 
 /** Where the log starts since a trim. */
 export interface TrimEntry {
@@ -370,24 +370,28 @@ export function readState(view: DataView, at: number, bytes: number): LogState |
   const seal = sealAt === undefined ? NO_SEAL : readSealed(view, sealAt);
   const policyAt = sections.get(POLICY);
   const policy = policyAt === undefined ? NO_POLICY : readPolicy(view, policyAt, sectionBytes(view, policyAt));
-  const access = accessIn(view, sections.get(ACCESS));
+  const access = tableIn(view, sections.get(ACCESS), isAccessTable);
   const level = view.getUint32(levelAt, true);
   const generation = { number: view.getUint32(generationAt, true), id: readInstance(view, generationAt + 8) };
   if (before === undefined || timeMs === undefined || trim === undefined || seal === undefined || policy === undefined) return undefined;
   const nodes = nodesIn(view, sections, level);
-  const consumers = consumersIn(view, sections.get(CONSUMERS), level);
-  const sessions = sessionsIn(view, sections.get(SESSIONS), level);
+  const consumers = tableIn(view, sections.get(CONSUMERS), level < CONSUMERS_LEVEL ? isNoTable : isConsumersTable);
+  const sessions = tableIn(view, sections.get(SESSIONS), level < SESSIONS_LEVEL ? isNoTable : isSessionTable);
   if (access === undefined || consumers === undefined || nodes === undefined || sessions === undefined) return undefined;
   if (level < 1 || level > LOG_LEVEL || generation.number < 1 || !isOfLevel(policy, level)) return undefined;
   return { ...before, trim, timeMs, seal, level, generation, policy, access, consumers, nodes, sessions };
 }
 
-/** The sessions in the section whose value is at `at`, a copy; undefined when those are none, or none that a log of `level` has. */
-function sessionsIn(view: DataView, at: number | undefined, level: number): Uint8Array | undefined {
-  if (at === undefined) return NO_SESSIONS;
-  const bytes = view.getUint32(at - SECTION_HEADER_BYTES + 4, true);
-  const isTable = level >= SESSIONS_LEVEL && isSessionTable(view, at, bytes);
-  return isTable ? new Uint8Array(view.buffer, view.byteOffset + at, bytes).slice() : undefined;
+type IsTable = (view: DataView, at: number, bytes: number) => boolean;
+
+/** Logs below its level have no such table. */
+const isNoTable: IsTable = () => false;
+
+/** The table in the section whose value is at `at`, a copy: without bytes where there is no such section, undefined where `isTable` says that it is none. */
+function tableIn(view: DataView, at: number | undefined, isTable: IsTable): Uint8Array | undefined {
+  if (at === undefined) return new Uint8Array(0);
+  const bytes = sectionBytes(view, at);
+  return isTable(view, at, bytes) ? new Uint8Array(view.buffer, view.byteOffset + at, bytes).slice() : undefined;
 }
 
 /** Where the payload of a state entry at `at` has its last seal and its table of tokens; each undefined where it has none, or is none. */
@@ -401,23 +405,8 @@ export interface StateParts {
 export function statePartsAt(view: DataView, at: number, bytes: number): StateParts {
   const sections = sectionsIn(view, at, bytes);
   const accessAt = sections?.get(ACCESS);
-  const accessBytes = accessAt === undefined ? 0 : view.getUint32(accessAt - SECTION_HEADER_BYTES + 4, true);
+  const accessBytes = accessAt === undefined ? 0 : sectionBytes(view, accessAt);
   return { sealAt: sections?.get(SEAL), accessAt, accessBytes };
-}
-
-/** The table of tokens in the section whose value is at `at`, a copy; undefined when that is none. */
-function accessIn(view: DataView, at: number | undefined): Uint8Array | undefined {
-  if (at === undefined) return NO_ACCESS;
-  const bytes = view.getUint32(at - SECTION_HEADER_BYTES + 4, true);
-  return isAccessTable(view, at, bytes) ? new Uint8Array(view.buffer, view.byteOffset + at, bytes).slice() : undefined;
-}
-
-/** The table of consumers in the section whose value is at `at`, a copy; undefined when that is none, or a log of `level` has none. */
-function consumersIn(view: DataView, at: number | undefined, level: number): Uint8Array | undefined {
-  if (at === undefined) return NO_CONSUMERS;
-  const bytes = view.getUint32(at - SECTION_HEADER_BYTES + 4, true);
-  const isRight = level >= CONSUMERS_LEVEL && isConsumersTable(view, at, bytes);
-  return isRight ? new Uint8Array(view.buffer, view.byteOffset + at, bytes).slice() : undefined;
 }
 
 /** The nodes in sections 7 and 8; undefined when they are none, or a log of `level` says none. */
@@ -425,7 +414,7 @@ function nodesIn(view: DataView, sections: ReadonlyMap<number, number>, level: n
   const [membersAt, removedAt] = [sections.get(MEMBERS), sections.get(REMOVED)];
   if (membersAt === undefined && removedAt === undefined) return NO_MEMBERS;
   if (membersAt === undefined || level < MEMBERS_LEVEL) return undefined;
-  const lengthOf = (valueAt: number): number => view.getUint32(valueAt - SECTION_HEADER_BYTES + 4, true);
+  const lengthOf = (valueAt: number): number => sectionBytes(view, valueAt);
   const members = readConfiguration(view, membersAt, lengthOf(membersAt));
   const removed = removedAt === undefined ? [] : readRemoved(view, removedAt, lengthOf(removedAt));
   // An empty list is not written.

@@ -201,10 +201,16 @@ export function oldestIn({ view, at, bytes }: Readonly<SessionTable>): Session |
 
 /** Where the row of the producer `name` is in `table`; -1: it has none. */
 export function rowOfName({ view, at, bytes }: Readonly<SessionTable>, name: string): number {
-  const wanted = text.encoder.encode(name);
+  const nameBytes = text.encoder.encode(name);
+  const padded = new Uint8Array(MAX_PRODUCER_NAME_BYTES);
+  padded.set(nameBytes);
+  // Word by word, as names stand in rows: all rows are gone through on each node whenever a session is opened.
+  const wanted = viewOf(padded);
   for (let row = at; row < at + bytes; row += SESSION_ROW_BYTES) {
-    if (view.getUint32(row + ROW_NAME_BYTES_AT, true) !== wanted.length) continue;
-    if (wanted.every((byte, i) => view.getUint8(row + ROW_NAME_AT + i) === byte)) return row;
+    if (view.getUint32(row + ROW_NAME_BYTES_AT, true) !== nameBytes.length) continue;
+    let same = 0;
+    while (same < padded.length && view.getUint32(row + ROW_NAME_AT + same) === wanted.getUint32(same)) same += 4;
+    if (same === padded.length) return row;
   }
   return -1;
 }

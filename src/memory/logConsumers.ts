@@ -2,16 +2,15 @@
 // commit moves eight bytes where they are, because there are many of them; other threads read a copy of one moment.
 
 import { assert } from '../core/assert.ts';
-import { getOffset } from '../core/bytes.ts';
 import { MAX_CONSUMERS_BYTES } from '../core/limits.ts';
-import { type ConsumerChange, foldConsumers, putCommit, visitConsumers } from '../format/consumers.ts';
+import { type ConsumerChange, foldConsumers, placesOfFences, putCommit } from '../format/consumers.ts';
 import { CONSUMERS, STATE } from './map.ts';
 import type { TailMemory } from './tailMemory.ts';
 
 export class LogConsumers {
   readonly #memory: TailMemory;
   /** Where the record of each fence stands, as the table was in {@link #indexed}. */
-  readonly #places = new Map<number, number>();
+  #places: ReadonlyMap<number, number> = new Map();
   #indexed = -1;
 
   constructor(memory: TailMemory) {
@@ -52,11 +51,7 @@ export class LogConsumers {
   #index(): void {
     const version = this.#memory.word(this.#memory.map.consumersAt + CONSUMERS.VERSION);
     if (version === this.#indexed) return;
-    this.#places.clear();
-    visitConsumers(this.table, (view, at) => {
-      this.#places.set(getOffset(view, at), at);
-      return false;
-    });
+    this.#places = placesOfFences(this.table);
     this.#indexed = version;
   }
 

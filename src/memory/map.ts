@@ -129,7 +129,7 @@ export const STATE = {
 
 /** Fields of a row of the ring of ordered uploads. */
 export const ORDERED_UPLOAD = {
-  OFFSET: 0, // f64 word: log offset of the upload's first entry
+  OFFSET: 0, // f64 word: log offset of the append's first entry, that of its session if it has one
   END: 8, // f64 word: where its last one ends
   NODES: 16, // u32: bit i: node i + 1 has it, as the client says
   CLIENT: 20, // u32: a number for the client, so that the raft thread can tell them apart

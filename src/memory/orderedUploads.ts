@@ -28,9 +28,20 @@ export interface OrderedUpload {
   readonly term: number;
 }
 
-/** Whoever owns the log's end: notes that [offset, end) is about to be ordered, and is `upload`. */
-export function noteOrdered(memory: TailMemory, offset: number, end: number, term: number, { id, nodes, client }: Upload): void {
-  if (end - offset < MIN_REFERRED_BYTES || end - offset > MAX_UPLOAD_BYTES || nodes === 0) return;
+/**
+ * Whoever owns the log's end: notes that [offset, end) is about to be ordered, of which the first `headBytes` are the entry of a session that heads the append, and
+ * the rest is `upload`.
+ */
+export function noteOrdered(
+  memory: TailMemory,
+  offset: number,
+  end: number,
+  term: number,
+  { id, nodes, client }: Upload,
+  headBytes = 0,
+): void {
+  const bytes = end - offset - headBytes;
+  if (bytes < MIN_REFERRED_BYTES || bytes > MAX_UPLOAD_BYTES || nodes === 0) return;
   const count = memory.word32(STATE.UPLOADS);
   if ((count - memory.word32(STATE.UPLOADS_TAKEN)) >>> 0 >= MAX_ORDERED_UPLOADS) return;
   const at = memory.map.orderedUploadAt((count >>> 0) % MAX_ORDERED_UPLOADS);

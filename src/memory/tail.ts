@@ -151,7 +151,7 @@ export class Tail {
     if (status !== WALK_COMPLETE || count !== entryCount) {
       return this.#refuse(status, bytes);
     }
-    if (upload !== undefined) noteOrdered(this.#memory, first, first + entries.length, term, upload);
+    if (upload !== undefined) noteOrdered(this.#memory, first - leadBytes, first + entries.length, term, upload, leadBytes);
     this.#putHead(at - beforeBytes, term, tail, nowMs);
     if (session !== undefined) this.#putSession(at - leadBytes, term, first - leadBytes, session, entries.length);
     this.#publish(slot, tail, beforeBytes + entries.length, count, headPoints + points, beforeBytes + dataEnd, this.#timeOf(nowMs, timeMs));
@@ -209,10 +209,12 @@ export class Tail {
   }
 
   /**
-   * Orders an upload: whole batches of entries as a client framed them, which are stamped here as the leader stamped its copy. `isSame` then says
-   * whether these bytes are the leader's; where not, they leave no trace. See {@link appendReplicated}.
+   * Orders an upload: whole batches of entries as a client framed them, which are stamped here as the leader stamped its copy; `head`, which may have no bytes, is log
+   * bytes before them, as the leader sent them. `isSame` then says whether all these bytes, of which there are `byteCount`, are the leader's; where not, they leave no
+   * trace. See {@link appendReplicated}.
    */
   appendUpload(
+    head: Uint8Array,
     chunks: readonly Uint8Array[],
     byteCount: number,
     term: number,
@@ -221,7 +223,8 @@ export class Tail {
     isSame: (stamped: Uint8Array) => boolean,
   ): ReplicatedStatus {
     const { map, wasm, bytes } = this.#memory;
-    return this.#place(chunks, byteCount, base, nowMs, (slot, at, tail) => {
+    const headBytes = head.length;
+    return this.#place(headBytes > 0 ? [head, ...chunks] : chunks, byteCount, base, nowMs, (slot, at, tail) => {
       const position = positionOf(tail, base);
       // A segment begins with what its leader says about the log.
       if (position === SEGMENT_HEADER_BYTES && this.fold.level > 0) {
@@ -229,9 +232,23 @@ export class Tail {
         return false;
       }
       const pointsAt = this.#nextPointAt(slot, position);
-      const status = wasm.stamp(at, byteCount, term, tail, MAX_PAYLOAD_BYTES, 0, position, pointsAt, map.tailResultAt);
+      const [from, first, flags] = [at + headBytes, tail + headBytes, headBytes > 0 ? STAMP_ONE_BATCH : 0];
+      const status = wasm.stamp(
+        from,
+        byteCount - headBytes,
+        term,
+        first,
+        MAX_PAYLOAD_BYTES,
+        flags,
+        position + headBytes,
+        pointsAt,
+        map.tailResultAt,
+      );
       this.#memory.readResult(map.tailResultAt, this.#walk);
-      if (status === WALK_COMPLETE && isSame(bytes.subarray(at, at + byteCount))) return true;
+      if (status === WALK_COMPLETE && isSame(bytes.subarray(at, at + byteCount))) {
+        // A head is folded, and all of it has its index points, as of what comes as bytes.
+        return headBytes === 0 || (this.#verify(slot, at, byteCount, term, tail, position) && this.#absorb(at, byteCount, tail, base));
+      }
       this.#refuse(status, this.#walk.bytes);
       return false;
     });

@@ -154,6 +154,11 @@ export class Appends {
     return this.#held.bytes;
   }
 
+  /** Appends of sessions that were sent again here, and were in the log already. */
+  get repeats(): number {
+    return this.#repeats.taken;
+  }
+
   /** Whether {@link settle} is to be called when the commit moves, or when room is made. */
   get awaitsCommit(): boolean {
     return !this.#held.isEmpty || this.#pending.size > 0 || this.#repeats.size > 0;
@@ -358,9 +363,7 @@ export class Appends {
     if (this.#pending.size >= MAX_PENDING_APPENDS) return false;
     const isOneBatch = condition !== undefined;
     const nowMs = this.#loop.wallMs();
-    // What a session's entry heads goes to the others with it, as bytes.
-    const upload = session === undefined ? request.upload : undefined;
-    const { entries, entryCount } = request;
+    const { entries, entryCount, upload } = request;
     const status = this.#tail.append(entries, entryCount, term, this.#maxPayloadBytes, nowMs, isOneBatch, upload, session);
     if (status === 'full') return false;
     // Also for a refused batch: it may have closed a slot, whose writer must learn of it.

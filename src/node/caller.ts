@@ -33,6 +33,10 @@ export interface Caller extends Appender, Uploader {
   readonly ends: Set<WaitingEnd>;
   /** FIND requests that wait for their answer; undefined: none did yet. */
   lookups?: number;
+  /** Changes of consumers that wait for their answer; undefined: none did yet. */
+  consumerChanges?: number;
+  /** Sessions that are being opened for it; undefined: none was yet. */
+  sessionsAsked?: number;
   readonly readings: CallerReadings;
   /** Whose it is: all callers of one party have their turns together. Undefined: it is for itself. The same one as long as it reads. */
   readonly party?: object | undefined;

@@ -5,14 +5,16 @@
 
 import { LogError } from '../core/errors.ts';
 import { NO_INSTANCE } from '../core/ids.ts';
-import { MAX_CONSUMER_REQUESTS, POSITION_ENTRY_MS } from '../core/limits.ts';
-import { type ConsumerChange, type ConsumerRecord, consumerAt, consumerIn, consumersIn, placeOfFence } from '../format/consumers.ts';
+import { MAX_CONSUMER_LISTS, MAX_CONSUMER_REQUESTS, OWN_REQUESTS_PER_CONNECTION, POSITION_ENTRY_MS } from '../core/limits.ts';
+import { type ConsumerChange, type ConsumerRecord, consumerAt, consumerIn, consumersIn, placesOfFences } from '../format/consumers.ts';
 import type { LogFold } from '../memory/logFold.ts';
 import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
+import type { Caller } from './caller.ts';
 import type { EngineConfig } from './engineOptions.ts';
 import type { Loop, Timer } from './loop.ts';
 import type { OrderedPositions, OwnEntries } from './ownEntries.ts';
+import { Shares } from './shares.ts';
 
 export interface ConsumerPorts {
   readonly memory: TailMemory;
@@ -46,6 +48,9 @@ export interface ConsumersView {
   readonly dataEnd: number;
 }
 
+/** On whose connection changes are asked for. */
+type Asker = Pick<Caller, 'consumerChanges'>;
+
 interface Waiting {
   readonly change: ConsumerChange;
   resolve(outcome: ConsumerOutcome): void;
@@ -58,13 +63,16 @@ const NOT_CONFIRMED =
 export class Consumers {
   readonly #ports: ConsumerPorts;
   #waiting: Waiting[] = [];
-  /** Under way with those that wait. */
-  #asked = 0;
+  /** Of those under way each connection has some of its own, so that none can keep the others from asking. */
+  readonly #shares = new Shares(MAX_CONSUMER_REQUESTS - OWN_REQUESTS_PER_CONNECTION, MAX_CONSUMER_REQUESTS);
+  /** Asks for what is asked for on no connection. */
+  readonly #program: Asker = {};
+  #lists = 0;
   #timer: Timer | undefined;
   /** Waits for the commit or for room before it goes on. */
   #isHeld = false;
   #isOver = false;
-  /** When the last entry was written. */
+  /** When the last entry was written, or the table was copied last for what it says already. */
   #writtenMs = Number.NEGATIVE_INFINITY;
 
   constructor(ports: ConsumerPorts) {
@@ -75,16 +83,24 @@ export class Consumers {
    * Carries out a change of a consumer of the log's generation `generation`; zeros, but for a commit: of whichever it has. Resolves when it is committed. Rejects with a LogError: NOT_LEADER, SHUTTING_DOWN,
    * UNSUPPORTED, GENERATION_CHANGED, FENCED, OFFSET_BEYOND_END, TOO_MANY_CONSUMERS, TOO_MANY_REQUESTS; NOT_LEADER may come although it was done.
    */
-  request(change: ConsumerChange, generation: string): Promise<ConsumerOutcome> {
-    const refused = this.#refusal(change, generation);
+  request(change: ConsumerChange, generation: string, asker = this.#program): Promise<ConsumerOutcome> {
+    const { consumerChanges = 0 } = asker;
+    const refused = this.#refusal(change, generation) ?? this.#noShare(consumerChanges);
     if (refused !== undefined) return Promise.reject(refused);
-    this.#asked += 1;
+    asker.consumerChanges = consumerChanges + 1;
     return new Promise<ConsumerOutcome>((resolve, reject) => {
       this.#waiting.push({ change, resolve, reject });
       this.#plan();
     }).finally(() => {
-      this.#asked -= 1;
+      const { consumerChanges: count = 0 } = asker;
+      this.#shares.release(count);
+      asker.consumerChanges = count - 1;
     });
+  }
+
+  #noShare(count: number): LogError | undefined {
+    const refusal = this.#shares.take(count, 'requests about consumers under way');
+    return refusal === '' ? undefined : new LogError('TOO_MANY_REQUESTS', refusal);
   }
 
   #refusal(change: ConsumerChange, generation: string): LogError | undefined {
@@ -93,16 +109,24 @@ export class Consumers {
     const { id } = this.#ports.fold.generation;
     // A client that was not told yet has no fence to bring.
     const isAny = generation === NO_INSTANCE && change.what !== 'commit';
-    if (generation !== id && !isAny) {
-      const sentence = `this is about a consumer of generation ${generation} of the log, and this log is of generation ${id}: it was begun anew, and who had a name has it no more`;
-      return new LogError('GENERATION_CHANGED', sentence);
-    }
-    if (this.#asked < MAX_CONSUMER_REQUESTS) return undefined;
-    return new LogError('TOO_MANY_REQUESTS', `${MAX_CONSUMER_REQUESTS} requests about consumers are under way: try again`);
+    if (generation === id || isAny) return undefined;
+    const sentence = `this is about a consumer of generation ${generation} of the log, and this log is of generation ${id}: it was begun anew, and who had a name has it no more`;
+    return new LogError('GENERATION_CHANGED', sentence);
   }
 
   /** All consumers, as the leader knows them: nothing that was committed before this call is missing. Rejects as {@link request}. */
   async list(): Promise<ConsumersView> {
+    if (this.#lists >= MAX_CONSUMER_LISTS)
+      throw new LogError('TOO_MANY_REQUESTS', `${MAX_CONSUMER_LISTS} lists of consumers are under way: try again`);
+    this.#lists += 1;
+    try {
+      return await this.#list();
+    } finally {
+      this.#lists -= 1;
+    }
+  }
+
+  async #list(): Promise<ConsumersView> {
     const { own, memory, refusal, progress, config } = this.#ports;
     for (;;) {
       const refused = refusal();
@@ -161,7 +185,8 @@ export class Consumers {
     if (ordered !== undefined) {
       const { verdicts } = ordered;
       this.#waiting = before.filter((_, i) => verdicts[i] === 'later');
-      if (verdicts.includes('ordered')) this.#writtenMs = loop.nowMs();
+      // Also where nothing was written: whoever is answered when that is committed holds a copy of the table until then.
+      if (verdicts.includes('ordered') || verdicts.includes('said')) this.#writtenMs = loop.nowMs();
       this.#answer(before, ordered).catch((thrown: unknown) => this.#ports.broke(thrown));
     }
     // What waits for the commit, or for room, goes on when that has changed.
@@ -192,11 +217,13 @@ export class Consumers {
       if (!(thrown instanceof LogError)) throw thrown;
       error = thrown;
     }
+    // Of many commits, none is to be looked for along the whole table.
+    const places = placesOfFences(ordered.table);
     for (const [i, { change, resolve, reject }] of requests.entries()) {
       const verdict = ordered.verdicts[i];
       if (verdict !== 'ordered' && verdict !== 'said') continue;
       const generation = this.#ports.fold.generation.id;
-      if (error === undefined) resolve({ isNew: verdict === 'ordered', generation, consumer: after(ordered.table, change) });
+      if (error === undefined) resolve({ isNew: verdict === 'ordered', generation, consumer: after(ordered.table, places, change) });
       else reject(error);
     }
   }
@@ -209,10 +236,10 @@ export class Consumers {
   }
 }
 
-/** The consumer that a change is about, in the table after it. */
-function after(table: Uint8Array, change: ConsumerChange): ConsumerRecord | undefined {
+/** The consumer that a change is about, in the table after it, which has the fences at `places`. */
+function after(table: Uint8Array, places: ReadonlyMap<number, number>, change: ConsumerChange): ConsumerRecord | undefined {
   if (change.what !== 'commit') return consumerIn(table, change.name);
-  const at = placeOfFence(table, change.fence);
+  const at = places.get(change.fence);
   return at === undefined ? undefined : consumerAt(table, at);
 }
 

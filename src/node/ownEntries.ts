@@ -27,7 +27,7 @@ import type { Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { ProducerName, SessionOpened } from '../protocol/sessions.ts';
 import { planPositions, type Verdict } from './positionEntries.ts';
-import { accessCapacityBytes, consumersCapacityBytes, sessionsCapacityBytes } from './stateRoom.ts';
+import { accessCapacityBytes, consumersCapacityBytes, mostSessions } from './stateRoom.ts';
 
 export interface OwnEntryPorts {
   readonly memory: TailMemory;
@@ -79,8 +79,17 @@ export interface OrderedSession extends SessionOpened {
   readonly end: number;
 }
 
+/** How many sessions this node has had the log forget. */
+export interface EvictedSessions {
+  /** They were not used for too long. */
+  age: number;
+  /** Another one needed their place. */
+  room: number;
+}
+
 export class OwnEntries {
   readonly #ports: OwnEntryPorts;
+  readonly evictedSessions: EvictedSessions = { age: 0, room: 0 };
 
   constructor(ports: OwnEntryPorts) {
     this.#ports = ports;
@@ -290,15 +299,14 @@ export class OwnEntries {
   #makeRoomForSession(most: number, term: number): boolean {
     const { fold } = this.#ports.tail;
     const count = fold.producers.bytes / SESSION_ROW_BYTES;
-    const mostBytes = sessionsCapacityBytes(this.#ports.memory.map.shape.segmentBytes, fold);
-    if (count < most && (count + 1) * SESSION_ROW_BYTES <= mostBytes) return true;
+    if (count < mostSessions(most, this.#ports.memory.map.shape.segmentBytes, fold)) return true;
     const oldest = oldestIn(fold.producers);
     if (oldest === undefined || oldest.timeMs + MIN_SESSION_IDLE_MS > fold.timeMs) {
       const why = count >= most ? `at most ${most}` : 'no room in its state for more';
       const sentence = `the log has ${count} sessions of producers, ${why}, and all of them were used in the last minute: use fewer producers, or allow more`;
       throw new LogError('TOO_MANY_SESSIONS', sentence, { count });
     }
-    return this.#order(KIND_SESSION, sessionPayload({ what: 'evict', session: oldest.session }), term) === 'ordered';
+    return this.#evictSession(oldest.session, term, 'room');
   }
 
   /** Forgets the sessions that were not used since `beforeMs`, by the log's time; not all at once. Returns whether there are no more of them. */
@@ -310,12 +318,19 @@ export class OwnEntries {
       for (let count = 0; count < EVICTIONS_PER_TURN; count += 1) {
         const oldest = oldestIn(tail.fold.producers);
         if (oldest === undefined || oldest.timeMs >= beforeMs) return true;
-        if (this.#order(KIND_SESSION, sessionPayload({ what: 'evict', session: oldest.session }), term) !== 'ordered') return false;
+        if (!this.#evictSession(oldest.session, term, 'age')) return false;
       }
       return false;
     } finally {
       gate.leave();
     }
+  }
+
+  /** False: not now. */
+  #evictSession(session: number, term: number, why: keyof EvictedSessions): boolean {
+    if (this.#order(KIND_SESSION, sessionPayload({ what: 'evict', session }), term) !== 'ordered') return false;
+    this.evictedSessions[why] += 1;
+    return true;
   }
 
   #order(kind: number, payload: Uint8Array, term: number): ReturnType<Tail['appendOwn']> {

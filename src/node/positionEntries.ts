@@ -1,13 +1,13 @@
 // Which of the requests about consumers that wait become the next position entry: in their order, each name once, what fits.
 
 import { LogError } from '../core/errors.ts';
-import { MAX_POSITION_PAYLOAD_BYTES } from '../core/limits.ts';
+import { MAX_NAMES_PER_POSITION_ENTRY, MAX_POSITION_PAYLOAD_BYTES } from '../core/limits.ts';
 import {
   CONSUMERS_HEADER_BYTES,
   type ConsumerChange,
   consumerAt,
   consumerChangeBytes,
-  consumerGrowth,
+  growthAt,
   placeOfConsumer,
 } from '../format/consumers.ts';
 
@@ -54,6 +54,10 @@ class Plan {
   readonly #commits = new Map<number, number>();
   readonly changes: ConsumerChange[] = [];
   #payloadBytes = 0;
+  /** No more goes in: what comes after is not even looked at. */
+  #isFull = false;
+  /** Requests whose names were looked for, each along the whole table. */
+  #lookedFor = 0;
   #tableBytes: number;
   #count: number;
 
@@ -64,18 +68,21 @@ class Plan {
   }
 
   judge(request: ConsumerChange): Verdict {
+    if (this.#isFull) return 'later';
     return request.what === 'commit' ? this.#judgeCommit(request) : this.#judgeName(request);
   }
 
   #judgeName(request: Exclude<ConsumerChange, { what: 'commit' }>): Verdict {
     const { table } = this.#log;
-    if (this.#names.has(request.name)) return 'later';
-    const isThere = placeOfConsumer(table, request.name).bytes > 0;
+    if (this.#names.has(request.name) || this.#lookedFor === MAX_NAMES_PER_POSITION_ENTRY) return 'later';
+    this.#lookedFor += 1;
+    const place = placeOfConsumer(table, request.name);
+    const isThere = place.bytes > 0;
     if (request.what === 'remove' && !isThere) return 'said';
     const early = request.what === 'reset' && request.position !== undefined ? this.#beforeCommit(request.position) : undefined;
     if (early !== undefined) return early;
     // The first of a table brings its header, too.
-    const growth = consumerGrowth(table, request) - (table.length === 0 && this.#tableBytes > 0 ? CONSUMERS_HEADER_BYTES : 0);
+    const growth = growthAt(table, place, request) - (table.length === 0 && this.#tableBytes > 0 ? CONSUMERS_HEADER_BYTES : 0);
     const refusal = isThere ? undefined : this.#refuseMore(growth);
     if (refusal !== undefined) return refusal;
     if (!this.#take(request)) return 'later';
@@ -130,7 +137,8 @@ class Plan {
   /** Takes a change into the entry; false: it is full. */
   #take(change: ConsumerChange): boolean {
     const bytes = consumerChangeBytes(change);
-    if (this.#payloadBytes + bytes > MAX_POSITION_PAYLOAD_BYTES) return false;
+    this.#isFull = this.#payloadBytes + bytes > MAX_POSITION_PAYLOAD_BYTES;
+    if (this.#isFull) return false;
     this.#payloadBytes += bytes;
     this.changes.push(change);
     return true;

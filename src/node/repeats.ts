@@ -3,26 +3,27 @@
 //
 //   table: last ──► entry of 9 ──► entry of 8 ──► entry of 7          7 is asked for: found; 8 and 9, which come next, are known then
 //
-// Who asks waits until the entry is committed, as for any append. What was trimmed is done, and its place is not known.
+// Who asks waits until the entry is committed, as for any append. What was trimmed is done, and its place is not known; nor is it of what has too many of its
+// session's appends after it, which is done once the last of those is committed. All of it is of one term: what was found is what the log has as long as this
+// node leads in it.
 
 import { ENTRY_HEADER_BYTES } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { viewOf } from '../core/bytes.ts';
 import { type ErrorCode, LogError } from '../core/errors.ts';
-import { MAX_KNOWN_PLACES, MAX_UNACKNOWLEDGED_APPENDS } from '../core/limits.ts';
+import { MAX_KNOWN_PLACES, MAX_SESSION_LOOKS, MAX_UNACKNOWLEDGED_APPENDS } from '../core/limits.ts';
 import { positionOf } from '../core/position.ts';
 import { entryBytesOf, kindSizeAt, payloadBytesOf, termAt } from '../format/entry.ts';
 import { readSequence } from '../format/sessions.ts';
 import type { Gate } from '../memory/gate.ts';
 import type { HotReader } from '../memory/hotReader.ts';
-import type { LogFold } from '../memory/logFold.ts';
-import type { SessionAppend } from '../memory/logSessions.ts';
+import type { LogSessions, SessionAppend } from '../memory/logSessions.ts';
 import { SLOT, WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
+import type { SealedSegment } from '../storage/context.ts';
 import type { Appender } from './caller.ts';
 import type { Loop } from './loop.ts';
 import type { Readings } from './reading.ts';
-import type { Segments } from './segments.ts';
 
 /** What was sent again. */
 export interface Repeat extends SessionAppend {
@@ -48,10 +49,10 @@ interface Known extends RepeatPlace {
 
 export interface RepeatPorts {
   readonly memory: TailMemory;
-  readonly gate: Gate;
-  readonly fold: Pick<LogFold, 'producers'>;
+  readonly gate: Pick<Gate, 'enter' | 'leave'>;
+  readonly fold: { readonly producers: Pick<LogSessions, 'lastOf'> };
   readonly hot: Pick<HotReader, 'pin' | 'release'>;
-  readonly segments: Pick<Segments, 'find'>;
+  readonly segments: { find(offset: number): Pick<SealedSegment, 'base' | 'end'> | undefined };
   readonly readings: Pick<Readings, 'readCopy'>;
   readonly loop: Pick<Loop, 'afterTurn'>;
   /** Answers with a receipt; `place` undefined: it is not known any more. */
@@ -62,7 +63,33 @@ export interface RepeatPorts {
   broke(thrown: unknown): void;
 }
 
-type Found = Known | 'trimmed' | 'forgotten' | { readonly coldAt: number; readonly sequence: number };
+/** What is in the log at a place that is not known: it is done when all before `by` is committed. */
+interface Placeless {
+  readonly by: number;
+}
+
+/** What was trimmed was committed. */
+const TRIMMED: Placeless = { by: 0 };
+
+/** The entry of the session's append `sequence`, which is on the disk only. */
+interface Cold {
+  readonly coldAt: number;
+  readonly sequence: number;
+}
+
+type Settled = Known | Placeless | 'forgotten';
+type Found = Settled | Cold;
+
+const isSettled = (found: Found): found is Settled => typeof found === 'string' || !('coldAt' in found);
+
+/** What waits for the commit. */
+interface Waiting {
+  readonly repeat: Repeat;
+  /** Undefined: it is not known. */
+  readonly place: RepeatPlace | undefined;
+  /** It is answered when all before this is committed. */
+  readonly by: number;
+}
 
 const FORGOTTEN =
   'this session is not one of the log’s any more: its producer opened another one, or the log has forgotten it; this append was done in it, at a place that is not known here';
@@ -74,9 +101,16 @@ export class Repeats {
   #knownCount = 0;
   /** Those whose places are looked for, by session, in the order in which they came. */
   readonly #looking = new Map<number, Repeat[]>();
-  /** Those that are not committed yet, ends ascending. */
-  #waiting: { readonly repeat: Repeat; readonly place: RepeatPlace }[] = [];
+  /** Sessions of those whose turn has not come: each reads the disk. */
+  #queue: number[] = [];
+  #looks = 0;
+  /** Those that are not committed yet, in the order in which they will be. */
+  #waiting: Waiting[] = [];
   #count = 0;
+  /** All that ever came. */
+  taken = 0;
+  /** The leader's in which they came. */
+  #term = 0;
   /** Counts the terms that ended: what was looked for in an earlier one is answered. */
   #ended = 0;
 
@@ -92,18 +126,36 @@ export class Repeats {
   /** Takes what was sent again, in the gate. */
   take(repeat: Repeat): void {
     this.#count += 1;
+    this.taken += 1;
+    this.#term = this.#ports.memory.word(WORD.OPEN_TERM);
     const looking = this.#looking.get(repeat.session);
     if (looking !== undefined) {
       looking.push(repeat);
       return;
     }
-    const found = this.#find(repeat);
-    if (typeof found === 'string' || 'term' in found) {
-      this.#settle(repeat, found);
+    const found = this.#find(repeat, this.#knownOf(repeat.session));
+    if (isSettled(found)) {
+      this.#settle(repeat, found, this.#ports.memory.commit);
       return;
     }
     this.#looking.set(repeat.session, [repeat]);
-    void this.#look(repeat.session).catch(this.#ports.broke);
+    this.#queue.push(repeat.session);
+    this.#beginLooks();
+  }
+
+  /** Begins to look for those whose turn it is. */
+  #beginLooks(): void {
+    while (this.#looks < MAX_SESSION_LOOKS) {
+      const session = this.#queue.shift();
+      if (session === undefined) return;
+      this.#looks += 1;
+      this.#look(session)
+        .finally(() => {
+          this.#looks -= 1;
+          this.#beginLooks();
+        })
+        .catch(this.#ports.broke);
+    }
   }
 
   /** The commit is at `commit`: answers what it has reached. */
@@ -112,7 +164,7 @@ export class Repeats {
     let reached = 0;
     for (; reached < length; reached += 1) {
       const next = this.#waiting[reached];
-      if (next === undefined || next.place.end > commit) break;
+      if (next === undefined || next.by > commit) break;
       this.#acknowledge(next.repeat, next.place, true);
     }
     if (reached > 0) this.#waiting = this.#waiting.slice(reached);
@@ -124,6 +176,7 @@ export class Repeats {
     const all = [...this.#waiting.map(({ repeat }) => repeat), ...[...this.#looking.values()].flat()];
     this.#waiting = [];
     this.#looking.clear();
+    this.#queue = [];
     this.#known.clear();
     this.#knownCount = 0;
     for (const repeat of all) this.#refuse(repeat, 'NOT_LEADER', sentence, true);
@@ -139,75 +192,92 @@ export class Repeats {
     this.#ports.acknowledge(repeat, place, isCommitted);
   }
 
-  #settle(repeat: Repeat, found: Known | 'trimmed' | 'forgotten'): void {
-    if (found === 'trimmed') {
-      this.#acknowledge(repeat, undefined, true);
-    } else if (found === 'forgotten') {
+  /** `commit`: where the log was committed to when it was found. */
+  #settle(repeat: Repeat, found: Settled, commit: number): void {
+    if (found === 'forgotten') {
       this.#refuse(repeat, 'UNKNOWN_SESSION', FORGOTTEN, true);
-    } else if (found.end - found.first !== repeat.bytes) {
-      const had = `append ${repeat.sequence} of this session had ${found.end - found.first} bytes of entries, not ${repeat.bytes}`;
+      return;
+    }
+    const place = 'by' in found ? undefined : found;
+    const by = 'by' in found ? found.by : found.end;
+    const bytes = place === undefined ? repeat.bytes : place.end - place.first;
+    if (bytes !== repeat.bytes) {
+      const had = `append ${repeat.sequence} of this session had ${bytes} bytes of entries, not ${repeat.bytes}`;
       this.#refuse(repeat, 'MALFORMED', `${had}: a sequence belongs to its entries for ever; nothing was appended`, false);
-    } else if (found.end <= this.#ports.memory.commit) {
-      this.#acknowledge(repeat, found, true);
-    } else if (repeat.received) {
-      this.#acknowledge(repeat, found, false);
+    } else if (by <= commit) {
+      this.#acknowledge(repeat, place, true);
+    } else if (repeat.received && place !== undefined) {
+      this.#acknowledge(repeat, place, false);
     } else {
       let at = this.#waiting.length;
-      while (at > 0 && (this.#waiting[at - 1]?.place.end ?? 0) > found.end) at -= 1;
-      this.#waiting.splice(at, 0, { repeat, place: found });
+      while (at > 0 && (this.#waiting[at - 1]?.by ?? 0) > by) at -= 1;
+      this.#waiting.splice(at, 0, { repeat, place, by });
     }
+  }
+
+  /** Whether this node leads no longer in the term in which they came: {@link giveUp} comes, and what is found now may be of another log. */
+  #isOver(ended: number): boolean {
+    return this.#ended !== ended || this.#ports.memory.word(WORD.OPEN_TERM) !== this.#term;
   }
 
   /** Looks for all of a session that wait for their places, where those are on the disk. */
   async #look(session: number): Promise<void> {
-    const { gate, loop } = this.#ports;
+    const { gate, loop, memory } = this.#ports;
     const ended = this.#ended;
+    // Its own, also when others are forgotten: else many that look at once would have each other begin anew for ever.
+    const known = this.#knownOf(session);
     const turn = (): Promise<void> => new Promise((resolve) => loop.afterTurn(resolve));
+    let from: Cold | undefined;
     // Not in the gate, in which it came.
     await turn();
     for (;;) {
       const repeat = this.#looking.get(session)?.[0];
-      if (repeat === undefined || this.#ended !== ended) break;
+      if (repeat === undefined || this.#isOver(ended)) break;
       if (!gate.enter()) {
         // The office changes hands, or a commit is being noted.
         await turn();
         continue;
       }
-      const found = this.#findInside(repeat);
-      if (typeof found === 'string' || 'term' in found) {
-        this.#looking.get(session)?.shift();
-        this.#settle(repeat, found);
-      } else if (!(await this.#readCold(repeat, found, ended))) {
-        this.#looking.get(session)?.shift();
-        if (this.#ended === ended) this.#refuse(repeat, 'OVERLOADED', 'the place of this append could not be read: send it again', true);
+      let found: Found;
+      let commit: number;
+      try {
+        // The gate may have been opened in another term.
+        if (this.#isOver(ended)) break;
+        found = this.#find(repeat, known, from);
+        commit = memory.commit;
+      } finally {
+        gate.leave();
       }
+      if (isSettled(found)) {
+        this.#looking.get(session)?.shift();
+        this.#settle(repeat, found, commit);
+        continue;
+      }
+      from = found;
+      if (await this.#readCold(repeat, found, known, ended)) continue;
+      if (this.#isOver(ended)) break;
+      this.#looking.get(session)?.shift();
+      this.#refuse(repeat, 'OVERLOADED', 'the place of this append could not be read: send it again', true);
     }
-    if (this.#ended === ended) this.#looking.delete(session);
+    // What is left is answered by giveUp, or was.
+    if (this.#looking.get(session)?.length === 0) this.#looking.delete(session);
     this.#ports.answered();
   }
 
-  /** Leaves the gate. */
-  #findInside(repeat: Repeat): Found {
-    try {
-      return this.#find(repeat);
-    } finally {
-      this.#ports.gate.leave();
-    }
-  }
-
-  /** Goes back from the session's last entry, as far as that is in memory or known. */
-  #find({ session, sequence: wanted }: Repeat): Found {
+  /** Goes back from the session's last entry, or `from` one that it got to before, as far as that is in memory or known. */
+  #find({ session, sequence: wanted }: Repeat, known: Map<number, Known>, from?: Cold): Found {
     const last = this.#ports.fold.producers.lastOf(session);
     if (last === undefined || wanted > last.sequence) return 'forgotten';
-    // A producer has no more than so many that are not answered.
-    if (last.sequence - wanted >= MAX_UNACKNOWLEDGED_APPENDS) return 'trimmed';
-    const known = this.#knownOf(session);
     const there = known.get(wanted);
     if (there !== undefined) return there;
-    let { sequence, last: at } = last;
+    // A producer has no more than so many that are not answered.
+    if (last.sequence - wanted >= MAX_UNACKNOWLEDGED_APPENDS) return { by: last.last + 1 };
+    const isAfter = from !== undefined && wanted <= from.sequence;
+    let sequence = isAfter ? from.sequence : last.sequence;
+    let at = isAfter ? from.coldAt : last.last;
     for (;;) {
       const entry = known.get(sequence) ?? this.#read(session, sequence, at);
-      if (entry === 'trimmed') return 'trimmed';
+      if (entry === 'trimmed') return TRIMMED;
       if (entry === undefined) return { coldAt: at, sequence };
       this.#note(known, sequence, entry);
       if (sequence === wanted) return entry;
@@ -248,20 +318,17 @@ export class Repeats {
   }
 
   /** Reads one entry from the disk. False: that cannot be done now. */
-  async #readCold(
-    { session, caller }: Repeat,
-    { coldAt: at, sequence }: { coldAt: number; sequence: number },
-    ended: number,
-  ): Promise<boolean> {
+  async #readCold({ session, caller }: Repeat, { coldAt: at, sequence }: Cold, known: Map<number, Known>, ended: number): Promise<boolean> {
     const { segments, readings } = this.#ports;
     const segment = segments.find(at);
     if (segment === undefined) return false;
     const { base, end } = segment;
     try {
       const range = { base, from: at, isBoundary: true, limit: end, maxBytes: 0 };
-      const { bytes } = await readings.readCopy(range, { from: at, to: end }, () => caller.isClosed || this.#ended !== ended);
-      if (this.#ended !== ended) return false;
-      this.#note(this.#knownOf(session), sequence, entryIn(viewOf(bytes), 0, at, session, sequence));
+      const { bytes } = await readings.readCopy(range, { from: at, to: end }, () => caller.isClosed || this.#isOver(ended));
+      // After the read: where the log was cut, something else may have been there.
+      if (this.#isOver(ended)) return false;
+      this.#note(known, sequence, entryIn(viewOf(bytes), 0, at, session, sequence));
       return true;
     } catch (thrown) {
       if (thrown instanceof LogError) return false;

@@ -6,11 +6,13 @@ import { MAX_REQUESTS_PER_CONNECTION, OWN_REQUESTS_PER_CONNECTION } from '../cor
 
 export class Shares {
   readonly #shared: number;
+  readonly #most: number;
   #taken = 0;
 
-  /** `shared`: how many all connections share. */
-  constructor(shared: number) {
+  /** `shared`: how many all connections share; `most`: how many one may have. */
+  constructor(shared: number, most = MAX_REQUESTS_PER_CONNECTION) {
     this.#shared = shared;
+    this.#most = most;
   }
 
   /** How many of the shared ones are taken. */
@@ -20,7 +22,7 @@ export class Shares {
 
   /** Why a connection with `count` open ones may not have one more; empty: it may, and has it now. `what` it is, in the plural. */
   take(count: number, what: string): string {
-    if (count >= MAX_REQUESTS_PER_CONNECTION) return `a connection may have ${MAX_REQUESTS_PER_CONNECTION} ${what}: finish or cancel one`;
+    if (count >= this.#most) return `a connection may have ${this.#most} ${what}: finish or cancel one`;
     if (count < OWN_REQUESTS_PER_CONNECTION) return '';
     if (this.#taken >= this.#shared) {
       return (

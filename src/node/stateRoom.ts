@@ -3,7 +3,14 @@
 
 import { stateCapacityBytes } from '../core/capacities.ts';
 import { MEMBERS_LEVEL } from '../core/levels.ts';
-import { MAX_ACCESS_BYTES, MAX_CONSUMERS_BYTES, MAX_SESSIONS_BYTES, NODES_STATE_BYTES, OTHER_STATE_BYTES } from '../core/limits.ts';
+import {
+  MAX_ACCESS_BYTES,
+  MAX_CONSUMERS_BYTES,
+  MAX_SESSIONS_BYTES,
+  NODES_STATE_BYTES,
+  OTHER_STATE_BYTES,
+  SESSION_ROW_BYTES,
+} from '../core/limits.ts';
 import type { LogState } from '../format/controlEntries.ts';
 
 /** What of a state is large, and what says what else it may get. */
@@ -27,4 +34,9 @@ export function consumersCapacityBytes(segmentBytes: number, { level, access, se
 /** Bytes that the sessions of producers may have, beside the other tables as they are. */
 export function sessionsCapacityBytes(segmentBytes: number, { level, access, consumers }: StateTables): number {
   return Math.min(MAX_SESSIONS_BYTES, tablesCapacityBytes(segmentBytes, level) - access.length - consumers.length);
+}
+
+/** How many sessions a log may have that has at most `most` by its leader's option, beside the other tables as they are. */
+export function mostSessions(most: number, segmentBytes: number, tables: StateTables): number {
+  return Math.min(most, Math.max(0, Math.floor(sessionsCapacityBytes(segmentBytes, tables) / SESSION_ROW_BYTES)));
 }

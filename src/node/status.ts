@@ -3,7 +3,6 @@
 import { maxBatchBytes } from '../core/capacities.ts';
 import type { Cause } from '../core/causes.ts';
 import { LOG_LEVEL } from '../core/levels.ts';
-import { SESSION_ROW_BYTES } from '../core/limits.ts';
 import type { MemberRole } from '../core/members.ts';
 import type { LogFold } from '../memory/logFold.ts';
 import { WORD } from '../memory/map.ts';
@@ -21,6 +20,7 @@ import type { MirrorStatus } from './mirrorPort.ts';
 import { residentBytes } from './residentBytes.ts';
 import type { Scrub, ScrubStatus } from './scrub.ts';
 import type { Segments } from './segments.ts';
+import type { SessionStatus, Sessions } from './sessions.ts';
 import type { Uploads } from './uploads.ts';
 
 export type NodeRole = 'leader' | 'candidate' | 'follower';
@@ -158,8 +158,8 @@ export interface NodeStatus {
   readonly mirror: MirrorStatus | null;
   readonly clients: { readonly connections: number; readonly heldAppendBytes: number; readonly sendBufferedBytes: number };
   readonly appends: { readonly entries: number; readonly batches: number; readonly bytes: number };
-  /** Sessions of producers that the log has at this node's end of it; how many it may have where this node leads; for how long one may rest. */
-  readonly sessions: { readonly count: number; readonly most: number; readonly ageMs: number };
+  /** Sessions of producers, and of their appends those that were sent again here and were in the log already, since the start. */
+  readonly sessions: SessionStatus & { readonly repeats: number };
   /** Copies of appends that clients put on nodes themselves. */
   readonly uploads: {
     /** Whether this node takes any. */
@@ -191,12 +191,13 @@ export interface StatusSources {
   readonly startedMs: number;
   readonly loop: Pick<Loop, 'wallMs'>;
   readonly memory: TailMemory;
-  readonly fold: Pick<LogFold, 'timeMs' | 'isTimeHeld' | 'level' | 'producers'>;
+  readonly fold: Pick<LogFold, 'timeMs' | 'isTimeHeld' | 'level'>;
   readonly cluster: ClusterStatus;
   readonly segments: Segments;
   readonly seals: { readonly status: SealStatus };
   readonly disk: { readonly status: DiskStatus };
   readonly scrub: Pick<Scrub, 'status'>;
+  readonly sessions: Pick<Sessions, 'status'>;
   readonly damages: Pick<Damages, 'status'>;
   readonly mending: { readonly status: OpenDamageStatus | undefined };
   readonly mirror: { status(): MirrorStatus } | undefined;
@@ -259,7 +260,7 @@ export function statusOf(engine: StatusSources): NodeStatus {
     mirror: engine.mirror?.status() ?? null,
     clients: { connections, heldAppendBytes: appends.heldBytes, sendBufferedBytes },
     appends: { ...appends.counters },
-    sessions: { count: engine.fold.producers.bytes / SESSION_ROW_BYTES, most: config.maxSessions, ageMs: config.sessionAge },
+    sessions: { ...engine.sessions.status, repeats: appends.repeats },
     uploads: {
       isOn: uploads.isOn,
       staged: uploads.count,

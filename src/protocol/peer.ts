@@ -166,28 +166,35 @@ export function bodyBytesOf(message: PeerMessage): number {
   return message.kind === 'appendRequest' ? (message.referenceBytes ?? message.end - message.prevOffset) : 0;
 }
 
+/** Where a reference says how many bytes its head has. */
+const HEAD_BYTES_AT = 52;
+
 /** In place of entries: which upload they are, and the SHA-256 of them as they stand in the log. */
 export interface Reference {
   readonly id: Uint8Array;
   readonly digest: Uint8Array;
-  /** Bytes of the head. No node of this version sends one. */
-  readonly headBytes: number;
+  /** Log bytes before those of the upload, in the same batch: the entry of a session. Without bytes: there is none. */
+  readonly head: Uint8Array;
 }
 
-export function encodeReference({ id, digest }: Omit<Reference, 'headBytes'>): Uint8Array {
-  const bytes = new Uint8Array(REFERENCE_BYTES);
+export function encodeReference({ id, digest, head }: Reference): Uint8Array {
+  const bytes = new Uint8Array(REFERENCE_BYTES + head.length);
   bytes.set(id, 0);
   bytes.set(digest, UPLOAD_ID_BYTES);
   bytes[UPLOAD_ID_BYTES + DIGEST_BYTES] = SHA_256;
+  viewOf(bytes).setUint32(HEAD_BYTES_AT, head.length, true);
+  bytes.set(head, REFERENCE_BYTES);
   return bytes;
 }
 
 /** Reads a reference; undefined when it is none that this version knows. */
 export function decodeReference(bytes: Uint8Array): Reference | undefined {
   if (bytes.length < REFERENCE_BYTES) return undefined;
-  const headBytes = viewOf(bytes).getUint32(52, true);
-  if (bytes[48] !== SHA_256 || headBytes !== bytes.length - REFERENCE_BYTES) return undefined;
-  return { id: bytes.subarray(0, UPLOAD_ID_BYTES), digest: bytes.subarray(UPLOAD_ID_BYTES, UPLOAD_ID_BYTES + DIGEST_BYTES), headBytes };
+  const headBytes = viewOf(bytes).getUint32(HEAD_BYTES_AT, true);
+  const digestEnd = UPLOAD_ID_BYTES + DIGEST_BYTES;
+  if (bytes[digestEnd] !== SHA_256 || headBytes !== bytes.length - REFERENCE_BYTES) return undefined;
+  const [id, digest] = [bytes.subarray(0, UPLOAD_ID_BYTES), bytes.subarray(UPLOAD_ID_BYTES, digestEnd)];
+  return { id, digest, head: bytes.subarray(REFERENCE_BYTES) };
 }
 
 /** The frame of `message`. Its body, if it has one, is for the caller to send after it. */

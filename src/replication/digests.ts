@@ -1,7 +1,10 @@
 // The digests that a leader refers to uploads by: SHA-256 of the entries as they stand in its log. Made by this thread, no more in one turn than leaves it
 // to heartbeats and to the other nodes; once for all nodes.
 
+import { KIND_SESSION } from '../../assembly/layout.ts';
+import { viewOf } from '../core/bytes.ts';
 import { DIGEST_TURN_BYTES } from '../core/limits.ts';
+import { entryBytesOf, kindOf, kindSizeAt } from '../format/entry.ts';
 import type { OrderedUpload } from '../memory/orderedUploads.ts';
 import type { Feed } from './feed.ts';
 import type { Hash, ReplicaPorts } from './ports.ts';
@@ -10,6 +13,20 @@ interface Work {
   readonly hash: Hash;
   hashedBytes: number;
   digest: Uint8Array | undefined;
+}
+
+interface FoundDigest {
+  readonly digest: Uint8Array;
+  readonly base: number;
+  readonly head: Uint8Array;
+}
+
+const NO_HEAD = new Uint8Array(0);
+
+/** What of an append in the log is no upload, because no client has written it: the entry of its session. A copy. */
+function headIn(bytes: Uint8Array): Uint8Array {
+  const kindSize = kindSizeAt(viewOf(bytes), 0);
+  return kindOf(kindSize) === KIND_SESSION ? bytes.slice(0, entryBytesOf(kindSize)) : NO_HEAD;
 }
 
 export class Digests {
@@ -31,8 +48,8 @@ export class Digests {
     this.#leftBytes = this.#turnBytes;
   }
 
-  /** The digest of `upload` and the base of its segment; 'later': it goes on in the next turn; undefined: its entries are not in memory any more. */
-  of(upload: OrderedUpload): { readonly digest: Uint8Array; readonly base: number } | 'later' | undefined {
+  /** The digest of `upload`, the base of its segment, and a copy of the entry of a session that heads it, if one does; 'later': it goes on in the next turn; undefined: its entries are not in memory any more. */
+  of(upload: OrderedUpload): FoundDigest | 'later' | undefined {
     const { offset: from, end } = upload;
     const chunk = this.#feed.hot({ from, limit: end, maxBytes: end - from });
     if (chunk === undefined) return undefined;
@@ -40,7 +57,7 @@ export class Digests {
     try {
       if (chunk.end !== end) return undefined;
       const digest = this.#hash(upload, chunk.bytes);
-      return digest === undefined ? 'later' : { digest, base: chunk.base };
+      return digest === undefined ? 'later' : { digest, base: chunk.base, head: headIn(chunk.bytes) };
     } finally {
       this.#feed.release(chunk);
     }

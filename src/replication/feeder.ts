@@ -191,7 +191,7 @@ export class Feeder {
       this.references.drop(upload);
       return true;
     }
-    const body = encodeReference({ id: uploadIdOf(upload.key), digest: found.digest });
+    const body = encodeReference({ id: uploadIdOf(upload.key), digest: found.digest, head: found.head });
     this.references.refer(to, upload);
     this.#ports.send(to, { ...message, referenceBytes: body.length }, body);
     return true;

@@ -115,17 +115,17 @@ export class Staged {
    */
   place(tail: Tail, message: AppendRequest, body: readonly Uint8Array[], nowMs: number): ReplicatedStatus {
     const reference = decodeReference(joined(body, message.referenceBytes ?? 0));
-    // A head is of a later version: the bytes will do.
-    if (reference === undefined || reference.headBytes !== 0 || this.#uploads === undefined) return 'refused';
-    const key = uploadKeyOf(reference.id);
+    if (reference === undefined || this.#uploads === undefined) return 'refused';
+    const { id, digest, head } = reference;
+    const key = uploadKeyOf(id);
     const row = this.#rows.get(key);
     const bytes = message.end - message.prevOffset;
-    const pieces = row === undefined ? undefined : this.#uploads.take(row, key, bytes);
+    const pieces = row === undefined ? undefined : this.#uploads.take(row, key, bytes - head.length);
     if (row === undefined || pieces === undefined) return 'refused';
-    const status = tail.appendUpload(pieces, bytes, message.entriesTerm, message.base, nowMs, (stamped) => {
+    const status = tail.appendUpload(head, pieces, bytes, message.entriesTerm, message.base, nowMs, (stamped) => {
       const hash = this.#ports.hash();
       hash.update(stamped);
-      return isEqual(hash.digest(), reference.digest);
+      return isEqual(hash.digest(), digest);
     });
     // That there is no room for it now, or no segment at its place, says nothing about the upload.
     if (status === 'full' || status === 'misplaced') {

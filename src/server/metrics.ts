@@ -132,6 +132,14 @@ export function makeRegistry(engine: Engine, door: DoorMetrics): Registry {
       for (const [consumer, bytes] of lags) this.set({ consumer }, bytes);
     },
   });
+  gauge('sessions', "Sessions of producers that the log has at this node's end of it.", () => engine.sessions.status.count);
+  gauge('sessions_most', 'Sessions that the log may have where this node leads.', () => engine.sessions.status.most);
+  counterBy('sessions_evicted', 'why', 'Sessions that this node has had the log forget: because of their age, or for the room of others.', {
+    *[Symbol.iterator]() {
+      for (const [why, count] of Object.entries(engine.sessions.status.evicted)) yield [why, { count }];
+    },
+  });
+  counter('append_repeats', 'Appends of sessions that were sent again and were in the log already.', () => appends.repeats);
   gauge('fsync', '1 where writes are synced; 0 with --fsync off: nothing is durable.', () => Number(engine.config.fsync));
   gauge(
     'log_time_seconds',

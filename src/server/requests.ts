@@ -451,7 +451,7 @@ export class Requests {
       session.sendError(requestId, 'MALFORMED', 0, producer);
       return;
     }
-    const work = this.#sessions.request(producer, (flags & OPEN_AGAIN) !== 0);
+    const work = this.#sessions.request(producer, (flags & OPEN_AGAIN) !== 0, session);
     this.#answer(session, requestId, work, (opened) => session.send(encodeSessionOpened(requestId, opened)));
   }
 
@@ -582,8 +582,8 @@ export class Requests {
     return { hasChanged: false, generation: undefined, ...(await this.#consumers.list()) };
   }
 
-  async #changeConsumer({ change, generation: asked }: ConsumerQuestion): Promise<Omit<ConsumersAnswer, 'requestId'>> {
-    const { isNew, generation, consumer } = await this.#consumers.request(change, asked);
+  async #changeConsumer(session: Session, { change, generation: asked }: ConsumerQuestion): Promise<Omit<ConsumersAnswer, 'requestId'>> {
+    const { isNew, generation, consumer } = await this.#consumers.request(change, asked, session);
     return { hasChanged: isNew, generation, start: 0, dataEnd: 0, consumers: consumer === undefined ? [] : [consumer] };
   }
 
@@ -594,7 +594,7 @@ export class Requests {
       session.sendError(requestId, 'MALFORMED', 0, sentence);
       return;
     }
-    const work = question === undefined ? this.#listConsumers() : this.#changeConsumer(question);
+    const work = question === undefined ? this.#listConsumers() : this.#changeConsumer(session, question);
     const audited = question === undefined ? undefined : auditedConsumer(question);
     this.#answer(session, requestId, work, (answer) => session.send(encodeConsumersAnswer({ requestId, ...answer })), audited);
   }

@@ -101,6 +101,10 @@ export class Session implements Caller, Holder, Actor {
   lookups = 0;
   /** TRIM and RETENTION requests that wait for theirs. */
   asked = 0;
+  /** Changes of consumers that wait for their answer. */
+  consumerChanges = 0;
+  /** Sessions of producers that are being opened for it. */
+  sessionsAsked = 0;
   /** The socket is gone, or is about to be closed after a fatal error: nothing more is done for it. */
   isClosed = false;
   readonly #account = new SendAccount((unsentBytes) => this.#cutFor('unread_total', `${unsentBytes} bytes stood unread`));

@@ -89,7 +89,7 @@ export function statusOf(stand: Stand, id: number, urls: readonly string[]): Nod
     mirror: stand.mirror ?? null,
     clients: { connections: 0, heldAppendBytes: 0, sendBufferedBytes: 0 },
     appends: { entries: 0, batches: 0, bytes: 0 },
-    sessions: { count: 0, most: 4096, ageMs: 604_800_000 },
+    sessions: { count: 0, most: 4096, ageMs: 604_800_000, evicted: { age: 0, room: 0 }, repeats: 0 },
     uploads: {
       isOn: false,
       staged: 0,

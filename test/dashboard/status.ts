@@ -82,7 +82,7 @@ export function nodeStatus({ id, ids, leader, down }: Seen): NodeStatus {
     mirror: null,
     clients: { connections: 0, heldAppendBytes: 0, sendBufferedBytes: 0 },
     appends: { entries: 0, batches: 0, bytes: 0 },
-    sessions: { count: 0, most: 4096, ageMs: 604_800_000 },
+    sessions: { count: 0, most: 4096, ageMs: 604_800_000, evicted: { age: 0, room: 0 }, repeats: 0 },
     uploads: { isOn: false, staged: 0, stagedBytes: 0, taken: 0, takenBytes: 0, placed: 0, expired: 0, refused: 0, hits: 0, misses: 0 },
     memory: { residentBytes: 0 },
     limits: { maxPayloadBytes: 0, windowBytes: 0, maxBatchBytes: 0 },

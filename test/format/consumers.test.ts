@@ -6,15 +6,16 @@ import { NO_ACCESS } from '../../src/format/access.ts';
 import { NO_MEMBERS } from '../../src/format/configuration.ts';
 import {
   type ConsumerChange,
-  consumerGrowth,
   consumerIn,
   consumerNameBytes,
   consumersIn,
   consumersPayload,
   fencesIn,
   foldConsumers,
+  growthAt,
   isConsumersTable,
   NO_CONSUMERS,
+  placeOfConsumer,
   placeOfFence,
   readConsumerChanges,
 } from '../../src/format/consumers.ts';
@@ -173,7 +174,7 @@ describe('table of consumers', () => {
         else if (what === 1) change = reset(name, random.below(2) === 0 ? undefined : random.below(1000));
         else if (what === 2) change = remove(name);
         else change = commit(random.below(4) === 0 ? 1 + random.below(fences + 1) : (there?.fence ?? 1), random.below(1000));
-        const growth = consumerGrowth(table, change);
+        const growth = change.what === 'commit' ? 0 : growthAt(table, placeOfConsumer(table, name), change);
         table = foldConsumers(table, change, 1);
         expect(table.length - grows).toBe(growth);
         if (change.what === 'claim') names.set(name, { fence: ++fences, position: there?.position });

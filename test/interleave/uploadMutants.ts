@@ -134,14 +134,14 @@ const RING: readonly Interleaving[] = [
     patches: [
       {
         file: 'src/memory/tail.ts',
-        find: 'if (upload !== undefined)\n            noteOrdered(this.#memory, first, first + entries.length, term, upload);',
+        find: 'if (upload !== undefined)\n            noteOrdered(this.#memory, first - leadBytes, first + entries.length, term, upload, leadBytes);',
         replace: '',
       },
       {
         file: 'src/memory/tail.ts',
         find: 'this.#publish(slot, tail, beforeBytes + entries.length, count, headPoints + points, beforeBytes + dataEnd, this.#timeOf(nowMs, timeMs));',
         replace:
-          'this.#publish(slot, tail, beforeBytes + entries.length, count, headPoints + points, beforeBytes + dataEnd, this.#timeOf(nowMs, timeMs));\n        if (upload !== undefined)\n            noteOrdered(this.#memory, first, first + entries.length, term, upload);',
+          'this.#publish(slot, tail, beforeBytes + entries.length, count, headPoints + points, beforeBytes + dataEnd, this.#timeOf(nowMs, timeMs));\n        if (upload !== undefined)\n            noteOrdered(this.#memory, first - leadBytes, first + entries.length, term, upload, leadBytes);',
       },
     ],
     foundBy: ['tail and ordered uploads'],

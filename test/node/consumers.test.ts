@@ -2,7 +2,14 @@
 
 import { describe, expect, test } from 'vitest';
 import { LogError } from '../../src/core/errors.ts';
-import { MAX_CONSUMER_REQUESTS, POSITION_ENTRY_MS } from '../../src/core/limits.ts';
+import {
+  MAX_CONSUMER_LISTS,
+  MAX_CONSUMER_REQUESTS,
+  MAX_NAMES_PER_POSITION_ENTRY,
+  MAX_POSITION_PAYLOAD_BYTES,
+  OWN_REQUESTS_PER_CONNECTION,
+  POSITION_ENTRY_MS,
+} from '../../src/core/limits.ts';
 import { type ConsumerChange, consumerIn, consumersIn, foldConsumers, NO_CONSUMERS, placeOfFence } from '../../src/format/consumers.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';
@@ -26,6 +33,8 @@ class Bench {
   nowMs = 5_000;
   refused: LogError | undefined;
   isFull = false;
+  /** How often the table was asked for. */
+  copies = 0;
   mostConsumers = 4096;
   mostBytes = 10_000;
   /** The changes of each entry. */
@@ -67,6 +76,7 @@ class Bench {
 
   order(requests: readonly ConsumerChange[], mostConsumers: number): OrderedPositions | undefined {
     if (this.isFull) return undefined;
+    this.copies += 1;
     const { verdicts, changes } = planPositions(requests, {
       table: this.table,
       placeOf: (fence) => placeOfFence(this.table, fence),
@@ -186,6 +196,75 @@ describe('requests about consumers', () => {
     expect([await right, consumerIn(bench.table, 'a')?.position]).toEqual([fence, 5]);
   });
 
+  test('are looked at until the entry is full, and so many names at most: thousands that wait cost nothing before it is their turn', () => {
+    let table: Uint8Array = NO_CONSUMERS;
+    const count = 600;
+    for (let i = 1; i <= count; i += 1) table = foldConsumers(table, claim(`n${i}`), 7);
+    let lookedFor = 0;
+    const plan = (requests: readonly ConsumerChange[]) => {
+      lookedFor = 0;
+      const placeOf = (fence: number) => {
+        lookedFor += 1;
+        return placeOfFence(table, fence);
+      };
+      const bounds = { mostBytes: 100_000, mostConsumers: 4096, commit: 1000, tail: 1000 };
+      const { verdicts, changes } = planPositions(requests, { table, placeOf, count, ...bounds });
+      return { ordered: changes.length, later: verdicts.filter((verdict) => verdict === 'later').length };
+    };
+    const numbers = Array.from({ length: count }, (_, i) => i + 1);
+    const most = Math.floor(MAX_POSITION_PAYLOAD_BYTES / 20);
+    expect(plan(numbers.map((fence) => commit(fence, 9)))).toEqual({ ordered: most, later: count - most });
+    expect(lookedFor).toBe(most + 1);
+    const names = MAX_NAMES_PER_POSITION_ENTRY;
+    expect(plan(numbers.map((i) => claim(`n${i}`)))).toEqual({ ordered: names, later: count - names });
+    expect(plan(numbers.map((i) => ({ what: 'remove', name: `none ${i}` })))).toEqual({ ordered: 0, later: count - names });
+    const mixed = [...numbers.slice(0, 100).map((i) => claim(`n${i}`)), ...numbers.slice(100).map((fence) => commit(fence, 9))];
+    expect(plan(mixed).ordered).toBeGreaterThan(names + 200);
+  });
+
+  test('for the list are so many at a time at most: each waits with a copy of the table', async () => {
+    const bench = new Bench();
+    const first = bench.ask(claim('a'));
+    await bench.pass(POSITION_ENTRY_MS);
+    const lists = Array.from({ length: MAX_CONSUMER_LISTS }, () => bench.consumers.list());
+    expect((await failureOf(bench.consumers.list())).code).toBe('TOO_MANY_REQUESTS');
+    await bench.commit();
+    expect((await Promise.all(lists)).map(({ consumers }) => consumers.length)).toEqual(lists.map(() => 1));
+    expect(await first).toBe(1);
+    expect((await bench.consumers.list()).consumers).toHaveLength(1);
+  });
+
+  test('that say what the log says already copy the table 20 times a second at most, too', async () => {
+    const bench = new Bench();
+    const fence = await bench.taken('a');
+    const asked = [bench.ask(commit(fence, 9))];
+    await bench.pass(POSITION_ENTRY_MS);
+    bench.copies = 0;
+    for (let ms = 0; ms < 10 * POSITION_ENTRY_MS; ms += 1) {
+      asked.push(bench.ask(commit(fence, 9)));
+      await bench.pass(1);
+    }
+    expect(bench.copies).toBeLessThanOrEqual(11);
+    await bench.pass(POSITION_ENTRY_MS);
+    await bench.commit();
+    expect(new Set(await Promise.all(asked))).toEqual(new Set([fence]));
+  });
+
+  test('for names are all answered, however many wait', async () => {
+    const bench = new Bench();
+    const asked = Array.from({ length: 3 * MAX_NAMES_PER_POSITION_ENTRY }, (_, i) => [
+      bench.ask(claim(`n${i}`)),
+      bench.ask({ what: 'remove', name: `none ${i}` }),
+    ]);
+    for (let entry = 0; entry < 7; entry += 1) {
+      await bench.pass(POSITION_ENTRY_MS);
+      await bench.commit();
+    }
+    await Promise.all(asked.flat());
+    for (const changes of bench.entries) expect(changes.length).toBeLessThanOrEqual(MAX_NAMES_PER_POSITION_ENTRY);
+    expect(consumersIn(bench.table)).toHaveLength(asked.length);
+  });
+
   test('that come in one turn are carried out in their order: who commits after another claim is fenced by it', async () => {
     const bench = new Bench();
     const fence = await bench.taken('a');
@@ -261,6 +340,29 @@ describe('requests about consumers', () => {
     await bench.pass(POSITION_ENTRY_MS);
     await bench.commit();
     expect((await claimed).generation).toBe(GENERATION);
+  });
+
+  test('of one connection, however many, leave some for each of the others', async () => {
+    const bench = new Bench();
+    const fence = await bench.taken('a');
+    const greedy = {};
+    const asked: Promise<unknown>[] = [];
+    for (let i = 0; i < MAX_CONSUMER_REQUESTS; i += 1) asked.push(bench.consumers.request(claim('b'), GENERATION, greedy));
+    expect((await failureOf(bench.consumers.request(claim('b'), GENERATION, greedy))).code).toBe('TOO_MANY_REQUESTS');
+    const other = {};
+    const own = Array.from({ length: OWN_REQUESTS_PER_CONNECTION }, (_, i) => bench.consumers.request(commit(fence, i), GENERATION, other));
+    expect((await failureOf(bench.consumers.request(commit(fence, 1), GENERATION, other))).code).toBe('TOO_MANY_REQUESTS');
+    await bench.pass(POSITION_ENTRY_MS);
+    await bench.commit();
+    expect(await Promise.all(own)).toHaveLength(OWN_REQUESTS_PER_CONNECTION);
+    bench.refused = new LogError('NOT_LEADER', 'gone');
+    await bench.pass(POSITION_ENTRY_MS);
+    await Promise.allSettled(asked);
+    bench.refused = undefined;
+    expect([greedy, other]).toEqual([{ consumerChanges: 0 }, { consumerChanges: 0 }]);
+    const again = Array.from({ length: MAX_CONSUMER_REQUESTS }, () => failureOf(bench.ask(commit(99, 1))));
+    await bench.pass(POSITION_ENTRY_MS);
+    expect(new Set((await Promise.all(again)).map(({ code }) => code))).toEqual(new Set(['FENCED']));
   });
 
   test('have bounds: so many under way, so many consumers, so many bytes of them', async () => {

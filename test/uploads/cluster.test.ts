@@ -55,13 +55,13 @@ async function logOf(client: RawClient): Promise<Buffer[]> {
 }
 
 /** Appends with an upload until every follower was referred to one, and placed it: an announcement may come after the append. */
-async function appendUntilPlaced(): Promise<void> {
+async function appendUntilPlaced(session?: number): Promise<void> {
   const before = await Promise.all(followers.map(counts));
-  for (;;) {
+  for (let sequence = 1; ; sequence += 1) {
     const entries = frameEntries([randomBytes(PAYLOAD)], []);
     const id = randomBytes(16);
     await Promise.all(followers.map((client) => client.upload(id, entries)));
-    await leader.appendUploaded(id, ALL, entries, 1);
+    await leader.appendUploaded(id, ALL, entries, 1, session === undefined ? undefined : { session, sequence });
     const now = await Promise.all(followers.map(counts));
     if (now.every(({ placed }, i) => placed > (before[i]?.placed ?? 0))) return;
   }
@@ -79,6 +79,21 @@ describe('an upload', () => {
     await expectSameLogs();
     const { hits } = await counts(leader);
     expect(hits).toBeGreaterThanOrEqual(2);
+  });
+
+  it('of an append of a session is referred to with the entry that heads it; sent again it has the same place', async () => {
+    const { session } = await leader.openSession('p');
+    await appendUntilPlaced(session);
+    await expectSameLogs();
+    const { beforeSequence } = await leader.openSession('p', { isAgain: true });
+    const { session: next } = await leader.openSession('p', { isAgain: true });
+    const entries = frameEntries([randomBytes(PAYLOAD)], []);
+    const id = randomBytes(16);
+    const first = await leader.appendUploaded(id, ALL, entries, 1, { session: next, sequence: 1 });
+    await Promise.all(followers.map((client) => client.upload(id, entries)));
+    const again = await leader.appendUploaded(id, ALL, entries, 1, { session: next, sequence: 1 });
+    expect([beforeSequence > 0, again.offset, again.end]).toEqual([true, first.offset, first.end]);
+    await expectSameLogs();
   });
 
   it('whose append the leader had to send as bytes is forgotten, long before its time is over', async () => {

@@ -521,7 +521,7 @@ describe('uploads on the raft thread', () => {
     staged.staged(rows);
     const place = (number: number, status: ReplicatedStatus): ReplicatedStatus => {
       const tail = { appendUpload: () => status } as unknown as Tail;
-      const body = encodeReference({ id: idOf(number), digest: new Uint8Array(32) });
+      const body = encodeReference({ id: idOf(number), digest: new Uint8Array(32), head: new Uint8Array(0) });
       const message = { prevOffset: 0, end: 300, entriesTerm: 1, base: 0, referenceBytes: body.length } as AppendRequest;
       return staged.place(tail, message, [body], 1);
     };

@@ -137,7 +137,7 @@ function raft(mayDiffer: boolean, isFull: boolean): Body {
     const digest = createHash('sha256')
       .update(stampBatch(SMALL, 1, 0))
       .digest();
-    const body = encodeReference({ id: FIRST, digest });
+    const body = encodeReference({ id: FIRST, digest, head: new Uint8Array(0) });
     return () => {
       staged.attach(STAGING);
       staged.staged([ROW]);

@@ -31,6 +31,14 @@ import {
   SUBSCRIBE,
 } from '../../../src/protocol/client.ts';
 import { CLIENT_UPLOADS, type Hello } from '../../../src/protocol/greeting.ts';
+import {
+  APPEND_SESSION,
+  APPEND_SESSION_BYTES,
+  type AppendSession,
+  encodeAppendSession,
+  encodeOpenSession,
+  type SessionOpened,
+} from '../../../src/protocol/sessions.ts';
 import { frameEntries, type LogEntry, walkEntries } from './entries.ts';
 import { Closed, type OpenWire, overPipe, overWebSocket, type Wire } from './wire.ts';
 
@@ -60,6 +68,8 @@ export interface AppendOptions {
   readonly expectedTerm?: number;
   /** CHAINED: a link of the newest chain. */
   readonly chained?: boolean;
+  /** SESSION: of which it is, and its place in that. */
+  readonly session?: AppendSession;
 }
 
 /** One answered READ: whole entries from `from` on. */
@@ -155,6 +165,7 @@ export class RawClient {
   readonly #ends = new Map<number, Waiter<EndedAnswer>>();
   readonly #cancels = new Map<number, Waiter<void>>();
   readonly #uploads = new Map<number, Waiter<number>>();
+  readonly #opens = new Map<number, Waiter<SessionOpened>>();
   readonly #subscriptions = new Map<number, Subscription>();
   readonly #errorChanges = new Changes();
 
@@ -190,7 +201,7 @@ export class RawClient {
   }
 
   #ended(closed: Closed): void {
-    for (const map of [this.#appends, this.#reads, this.#ends, this.#cancels, this.#uploads]) {
+    for (const map of [this.#appends, this.#reads, this.#ends, this.#cancels, this.#uploads, this.#opens]) {
       for (const waiter of map.values()) waiter.reject(closed);
       map.clear();
     }
@@ -215,7 +226,7 @@ export class RawClient {
 
   append(payloads: readonly Uint8Array[] | Uint8Array, options: AppendOptions = {}): Promise<Receipt> {
     const list = payloads instanceof Uint8Array ? [payloads] : payloads;
-    const isOneBatch = options.expectedEnd !== undefined || options.chained === true;
+    const isOneBatch = options.expectedEnd !== undefined || options.chained === true || options.session !== undefined;
     return this.appendFramed(frameEntries(list, isOneBatch ? list.slice(1).map((_, i) => i) : []), list.length, options);
   }
 
@@ -225,10 +236,13 @@ export class RawClient {
     const flags =
       (options.received ? APPEND_RECEIVED : 0) |
       (options.expectedEnd === undefined ? 0 : APPEND_CONDITIONAL) |
-      (options.chained ? APPEND_CHAINED : 0);
-    const message = new Uint8Array(MESSAGE_HEADER_BYTES + entries.length);
+      (options.chained ? APPEND_CHAINED : 0) |
+      (options.session === undefined ? 0 : APPEND_SESSION);
+    const entriesAt = MESSAGE_HEADER_BYTES + (options.session === undefined ? 0 : APPEND_SESSION_BYTES);
+    const message = new Uint8Array(entriesAt + entries.length);
     encodeRequest(new DataView(message.buffer), APPEND, flags, requestId, options.expectedEnd ?? 0, entryCount, options.expectedTerm ?? 0);
-    message.set(entries, MESSAGE_HEADER_BYTES);
+    if (options.session !== undefined) encodeAppendSession(message, MESSAGE_HEADER_BYTES, options.session);
+    message.set(entries, entriesAt);
     return this.#ask(this.#appends, requestId, message);
   }
 
@@ -252,13 +266,24 @@ export class RawClient {
   }
 
   /** Appends framed entries that are upload `id` on `nodes`, bit i for node i + 1. */
-  appendUploaded(id: Uint8Array, nodes: number, entries: Uint8Array, entryCount: number): Promise<Receipt> {
+  appendUploaded(id: Uint8Array, nodes: number, entries: Uint8Array, entryCount: number, session?: AppendSession): Promise<Receipt> {
     const requestId = this.newId();
-    const message = new Uint8Array(MESSAGE_HEADER_BYTES + APPEND_UPLOAD_BYTES + entries.length);
-    encodeRequest(new DataView(message.buffer), APPEND, APPEND_UPLOADED, requestId, 0, entryCount);
+    const sessionAt = MESSAGE_HEADER_BYTES + APPEND_UPLOAD_BYTES;
+    const entriesAt = sessionAt + (session === undefined ? 0 : APPEND_SESSION_BYTES);
+    const message = new Uint8Array(entriesAt + entries.length);
+    const flags = APPEND_UPLOADED | (session === undefined ? 0 : APPEND_SESSION);
+    encodeRequest(new DataView(message.buffer), APPEND, flags, requestId, 0, entryCount);
     encodeAppendUpload(message, MESSAGE_HEADER_BYTES, { id, nodes });
-    message.set(entries, MESSAGE_HEADER_BYTES + APPEND_UPLOAD_BYTES);
+    if (session !== undefined) encodeAppendSession(message, sessionAt, session);
+    message.set(entries, entriesAt);
     return this.#ask(this.#appends, requestId, message);
+  }
+
+  /** Opens a session of a producer. Rejects with {@link Refused} or {@link Closed}. */
+  openSession(name: string, { instance = '1', isAgain = false } = {}): Promise<SessionOpened> {
+    const requestId = this.newId();
+    const message = encodeOpenSession(requestId, { name, instance: instance.padStart(16, '0') }, isAgain);
+    return this.#ask(this.#opens, requestId, message);
   }
 
   /** The offset of the first entry that is not older than `timeMs`. Rejects with {@link Refused} or {@link Closed}. */
@@ -369,6 +394,10 @@ export class RawClient {
         this.#cancels.get(answer.requestId)?.resolve();
         this.#cancels.delete(answer.requestId);
         break;
+      case 'sessionOpened':
+        this.#opens.get(answer.requestId)?.resolve(answer);
+        this.#opens.delete(answer.requestId);
+        break;
       case 'uploaded':
         this.#uploads.get(answer.requestId)?.resolve(answer.total);
         this.#uploads.delete(answer.requestId);
@@ -413,7 +442,7 @@ export class RawClient {
   #takeError(answer: ErrorAnswer): void {
     this.errors.push(answer);
     const refused = new Refused(answer);
-    for (const map of [this.#appends, this.#reads, this.#ends, this.#cancels, this.#uploads]) {
+    for (const map of [this.#appends, this.#reads, this.#ends, this.#cancels, this.#uploads, this.#opens]) {
       map.get(answer.requestId)?.reject(refused);
       map.delete(answer.requestId);
     }
