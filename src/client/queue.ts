@@ -28,6 +28,11 @@ export class Queue<T> {
     return this.#items[this.#head + index];
   }
 
+  /** What is in it, the first first: a copy. */
+  all(): T[] {
+    return this.#items.slice(this.#head) as T[];
+  }
+
   shift(): T | undefined {
     const item = this.#items[this.#head];
     if (this.length === 0) return undefined;

@@ -3,6 +3,8 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { ConnectOptions } from '../../src/client/options.ts';
 import { LogError } from '../../src/core/errors.ts';
+import { READ } from '../../src/protocol/client.ts';
+import { frameEntries } from '../server/support/entries.ts';
 import { failureOf } from './support/failure.ts';
 import { FakeServer, settleMicrotasks } from './support/fakeServer.ts';
 import { FakeSessions } from './support/fakeSessions.ts';
@@ -100,7 +102,11 @@ describe('a client that is a producer', () => {
     expect([error.code, error.outcome]).toEqual(['FENCED', 'failed']);
     expect((await failureOf(one.append('d'))).code).toBe('FENCED');
     expect(await other.append('e')).toMatchObject({ level: 'committed' });
-    expect(server.texts()).toEqual(['a', 'b', 'e']);
+    // Also when the log has forgotten the other one, which does not know that, and may append again.
+    sessions.held.clear();
+    expect((await failureOf(one.append('f'))).code).toBe('FENCED');
+    expect(await other.append('g')).toMatchObject({ level: 'committed' });
+    expect(server.texts()).toEqual(['a', 'b', 'e', 'g']);
     await Promise.all([one.close(), other.close()]);
   });
 
@@ -140,6 +146,19 @@ describe('a client that is a producer', () => {
     await log.close();
   });
 
+  test.each([true, false])('says of what is in a session that is over only what its log promises (durable: %s)', async (isDurable) => {
+    server.hello = { ...server.hello, isDurable };
+    const log = await connect();
+    const answers: ('silent' | 'FORBIDDEN')[] = ['silent', 'FORBIDDEN'];
+    sessions.onAppend = () => answers.shift();
+    const [done, refused] = await appendEach(log, ['a', 'b']);
+    expect(await outcomesOf([refused as Promise<unknown>])).toEqual(['FORBIDDEN failed']);
+    server.connections.at(-1)?.kill();
+    expect(await done).toMatchObject({ offset: -1, end: -1, level: isDurable ? 'committed' : 'volatile' });
+    expect([server.texts(), sessions.opened]).toEqual([['a'], [false, true]]);
+    await log.close();
+  });
+
   test('sends on what its caller has given up, because what comes after it must', async () => {
     const log = await connect();
     await log.append('a');
@@ -157,6 +176,28 @@ describe('a client that is a producer', () => {
     expect(server.texts()).toEqual(['a', 'b', 'c']);
     await log.close();
   });
+
+  test.each([
+    ['NOT_LEADER', 'NOT_LEADER failed', ['a', 'c']],
+    ['lost', 'CONNECTION_LOST unknown', ['a', 'b', 'c']],
+    ['dropped', 'CONNECTION_LOST unknown', ['a', 'b', 'c']],
+  ] as const)(
+    'E148: says that an append failed only if it is not in the log later, where it waits no longer (%s)',
+    async (answer, outcome, texts) => {
+      const log = await connect({ reconnect: { timeoutMs: 0 } });
+      await log.append('a');
+      sessions.onAppend = () => {
+        sessions.onAppend = () => undefined;
+        return answer;
+      };
+      const given = log.append('b');
+      given.catch(() => undefined);
+      expect(await outcomesOf([given])).toEqual([outcome]);
+      expect(await log.append('c')).toMatchObject({ level: 'committed' });
+      expect([server.texts(), sessions.opened]).toEqual([texts, [false]]);
+      await log.close();
+    },
+  );
 
   test('leaves out what its caller has given up before it was sent', async () => {
     const log = await connect();
@@ -188,11 +229,86 @@ describe('a client that is a producer', () => {
     await log.close();
   });
 
-  test('appends with a condition, and as a writer, as any client does', async () => {
+  test('appends as a writer as any client does', async () => {
     const log = await connect();
     await log.append('a');
-    expect(await log.append('b', { expectedEnd: 13 })).toMatchObject({ offset: 13 });
+    const writer = log.writer({ expectedEnd: 13 });
+    expect(await writer.append('b')).toMatchObject({ offset: 13 });
     expect(sessions.came).toHaveLength(1);
+    await log.close();
+  });
+
+  test('appends with a condition in its session: one that does not hold takes no sequence, and the session goes on', async () => {
+    const log = await connect();
+    await log.append('a');
+    const failed = log.append('x', { expectedEnd: 0 });
+    failed.catch(() => undefined);
+    const promises = [failed, ...(await appendEach(log, ['b', 'c']))];
+    expect(await outcomesOf(promises)).toEqual(['CONDITION_FAILED failed', 'done', 'done']);
+    expect(await log.append('d', { expectedEnd: 39 })).toMatchObject({ offset: 39, end: 52 });
+    expect([server.texts(), sessions.opened]).toEqual([['a', 'b', 'c', 'd'], [false]]);
+    expect(sessions.came.at(-1)).toEqual([1100, 4]);
+    await log.close();
+  });
+
+  test('has the receipt of an append with a condition that was done, without a look into the log', async () => {
+    const log = await connect();
+    sessions.onAppend = () => {
+      sessions.onAppend = () => undefined;
+      return 'lost';
+    };
+    expect(await log.appendBatch(['a', 'b'], { expectedEnd: 0 })).toMatchObject({ offset: 0, end: 26, offsets: [0, 13] });
+    expect([server.texts(), server.requests.filter(({ opcode }) => opcode === READ)]).toEqual([['a', 'b'], []]);
+    await log.close();
+  });
+
+  test('learns from the log what became of one that may have been done when its condition does not hold any more', async () => {
+    const log = await connect();
+    await log.append('a');
+    sessions.onAppend = () => {
+      sessions.onAppend = () => undefined;
+      server.order(frameEntries([Buffer.from('other')]), 1);
+      return 'dropped';
+    };
+    const [refused, next] = [log.append('b', { expectedEnd: 13 }), log.append('c')];
+    expect(await outcomesOf([refused, next])).toEqual(['CONDITION_FAILED failed', 'done']);
+    expect([server.texts(), sessions.opened]).toEqual([
+      ['a', 'other', 'c'],
+      [false, true],
+    ]);
+    await log.close();
+  });
+
+  test('gives no sequence of one that may have come twice to another append: it opens another session', async () => {
+    const log = await connect();
+    await log.append('a');
+    sessions.losesGap = true;
+    const failed = log.append('x', { expectedEnd: 0 });
+    failed.catch(() => undefined);
+    const [next] = await appendEach(log, ['b']);
+    expect(await outcomesOf([failed, next as Promise<unknown>])).toEqual(['CONDITION_FAILED failed', 'done']);
+    expect([server.texts(), sessions.opened]).toEqual([
+      ['a', 'b'],
+      [false, true],
+    ]);
+    await log.close();
+  });
+
+  test('finds the place of one with a condition in the log when the session in which it was done is over', async () => {
+    const log = await connect();
+    await log.append('a');
+    const answers: ('silent' | 'FORBIDDEN')[] = ['silent', 'FORBIDDEN'];
+    sessions.onAppend = () => answers.shift();
+    const done = log.append('b', { expectedEnd: 13 });
+    done.catch(() => undefined);
+    const [refused] = await appendEach(log, ['c']);
+    expect(await outcomesOf([refused as Promise<unknown>])).toEqual(['FORBIDDEN failed']);
+    server.connections.at(-1)?.kill();
+    expect(await done).toMatchObject({ offset: 13, end: 26, level: 'committed' });
+    expect([server.texts(), sessions.opened]).toEqual([
+      ['a', 'b'],
+      [false, true],
+    ]);
     await log.close();
   });
 });

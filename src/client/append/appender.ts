@@ -8,7 +8,7 @@
 import { assert } from '../../core/assert.ts';
 import { LogError } from '../../core/errors.ts';
 import { MAX_APPENDS_IN_FLIGHT, MIN_UPLOAD_BYTES } from '../../core/limits.ts';
-import { APPEND_RECEIVED, LEVEL_COMMITTED, type Receipt as WireReceipt } from '../../protocol/client.ts';
+import { APPEND_RECEIVED, type Receipt as WireReceipt } from '../../protocol/client.ts';
 import type { Hello } from '../../protocol/greeting.ts';
 import type { SessionOpened } from '../../protocol/sessions.ts';
 import { abortedAppend } from '../aborts.ts';
@@ -23,7 +23,17 @@ import { AppendRoute } from './appendRoute.ts';
 import { Arena } from './arena.ts';
 import { DISPLACED, NewestChain } from './chains.ts';
 import { Linger } from './linger.ts';
-import { batchTooLarge, lostErrors, type Message, type Operation, plainOperation, type Reject, type Resolve, tooLarge } from './message.ts';
+import {
+  batchTooLarge,
+  lostErrors,
+  type Message,
+  type Operation,
+  placeless,
+  plainOperation,
+  type Reject,
+  type Resolve,
+  tooLarge,
+} from './message.ts';
 import { messageBytesOf, OpenMessage } from './openMessage.ts';
 import { forgotten, Producer } from './producer.ts';
 import { isNodesRefusal, Retries } from './retries.ts';
@@ -40,8 +50,7 @@ function capture(resolve: Resolve, reject: Reject): void {
   rejectOfNew = reject;
 }
 
-/** Of what is in the log where nobody knows. */
-const PLACELESS: WireReceipt = { requestId: 0, term: 0, offset: 0, end: 0, level: LEVEL_COMMITTED, nodes: 0 };
+const PLACE_UNKNOWN = new LogError('CONDITION_FAILED', 'The place of this append is not known.');
 
 export class Appender {
   readonly #workspace: Workspace;
@@ -232,21 +241,35 @@ export class Appender {
 
   /** A message of the session was refused: for good, or because the session cannot go on; or its callers have waited for long enough. */
   #sessionRefused(message: Message, error: LogError, isNodes: boolean): void {
+    const { code } = error;
     if (isNodes) {
       this.#giveUp(message, error);
-      return;
-    }
-    this.#producer?.lose();
-    if (error.code === 'UNKNOWN_SESSION' || error.code === 'SEQUENCE_GAP') {
+    } else if (code === 'SEQUENCE_GAP' || code === 'UNKNOWN_SESSION') {
+      // After one that was refused, each is a gap.
+      if (code === 'UNKNOWN_SESSION' || this.#producer?.isOpen === true) this.#producer?.lose();
       this.#sent.remove(message);
       this.#retries.keep(message, error);
+    } else if (code === 'CONDITION_FAILED' && message.isUncertain) {
+      // Its place says what became of it; no session does, once another one is open.
+      this.#producer?.lose();
+      this.#sent.remove(message);
+      message.sequence = 0;
+      void this.#recheck(message, error);
     } else {
+      if (code === 'CONDITION_FAILED') this.#producer?.refuse(message);
+      else this.#producer?.lose();
       this.#failSent(message, error);
     }
   }
 
-  /** The callers of a message of the session wait no longer. It is sent again all the same: what comes after it in the session must. */
+  /** The callers of a message of the session wait no longer. What may be done yet is sent again all the same: what comes after it in the session must. */
   #giveUp(message: Message, error: LogError): void {
+    if (error.outcome !== 'unknown' && !message.isUncertain) {
+      // Nothing of it is on its way, and nobody may find it in the log later.
+      this.#producer?.refuse(message);
+      this.#failSent(message, error);
+      return;
+    }
     this.#sent.remove(message);
     this.#settlement.fail(message, error);
     message.abortedCount = message.rejects.length;
@@ -380,9 +403,10 @@ export class Appender {
 
   /** Begins to put a message on followers, if that helps. */
   #upload(message: Message): void {
-    // What a session's entry heads in the log goes to followers with it, from the leader.
-    if (this.#uploader?.helps(message.entryBytes) !== true || this.#producer?.owns(message) === true) return;
+    if (this.#uploader?.helps(message.entryBytes) !== true) return;
     const { bytes } = this.#workspace;
+    // As it is in the log.
+    if (this.#producer?.owns(message) === true) message.join(this.#workspace);
     this.#workspace.frame(message.entriesAt, message.entryBytes);
     message.upload = this.#uploader.upload(bytes.subarray(message.entriesAt, message.end));
   }
@@ -447,14 +471,16 @@ export class Appender {
     const producer = this.#producer;
     if (producer?.owns(message) !== true || producer.isOpen) return false;
     // What was sent in the one before is answered first.
-    if (!producer.isOpening && this.#sent.size === 0) void this.#openSession(connection, producer);
+    if (producer.isOpening || this.#sent.size > 0) return true;
+    if (producer.goOn(this.#sealed.all())) return false;
+    void this.#openSession(connection, producer);
     return true;
   }
 
   async #openSession(connection: Connection, producer: Producer): Promise<void> {
     try {
       const opened = await producer.open(connection);
-      if (opened !== undefined) this.#resume(producer, opened);
+      if (opened !== undefined) this.#resume(producer, opened, placeless(connection.hello));
     } catch (thrown) {
       if (!(thrown instanceof LogError)) throw thrown;
       if (isNodesRefusal(thrown)) this.#owner.refused(connection, thrown);
@@ -464,14 +490,31 @@ export class Appender {
   }
 
   /** Another session is open: it is known what became of what was sent in the one before. */
-  #resume(producer: Producer, opened: SessionOpened): void {
+  #resume(producer: Producer, opened: SessionOpened, placelessReceipt: WireReceipt): void {
     const messages: Message[] = [];
     for (let message = this.#sealed.shift(); message !== undefined; message = this.#sealed.shift()) messages.push(message);
     const { again, done, unknown, dropped } = producer.resume(opened, messages);
     this.#sealed.prepend(again);
-    for (const message of done) this.#settlement.acknowledge(message, PLACELESS);
-    for (const message of unknown) this.#settlement.failFinally(message, forgotten(producer.name));
-    for (const message of [...done, ...unknown, ...dropped]) this.#settlement.release(message);
+    for (const message of done) void this.#acknowledgeDone(message, placelessReceipt);
+    for (const message of unknown) {
+      const error = forgotten(producer.name);
+      if (message.isConditional) {
+        message.sequence = 0;
+        void this.#recheck(message, error);
+        continue;
+      }
+      this.#settlement.failFinally(message, error);
+      this.#settlement.release(message);
+    }
+    for (const message of dropped) this.#settlement.release(message);
+  }
+
+  /** A message is in the log, by a session that is over: where, only the log says, and that of those with a condition. */
+  async #acknowledgeDone(message: Message, placelessReceipt: WireReceipt): Promise<void> {
+    const found = message.isConditional ? await this.#owner.recheck(message, message.refusal ?? PLACE_UNKNOWN) : undefined;
+    this.#settlement.acknowledge(message, found === undefined || found instanceof LogError ? placelessReceipt : found);
+    this.#settlement.release(message);
+    if (message.isConditional) this.#afterRelease();
   }
 
   #send(connection: Connection, message: Message): void {

@@ -1,7 +1,7 @@
 // One APPEND message, from its first entry to its receipt, in a run of the workspace: header and entries, and between them what it says of its upload.
 //
-//   no upload:  │ room for 24 │ header 24 │ entries …        uploaded:  │ header 24 │ id, nodes 24 │ entries …
-//   of a session:  │ room for 8 │ header 24 │ session, sequence 16 │ entries …
+//   no upload:  │ room for 40 │ header 24 │ entries …        uploaded:  │ room for 16 │ header 24 │ id, nodes 24 │ entries …
+//   of a session:  │ room for 24 │ header 24 │ session, sequence 16 │ entries …    both:  │ header 24 │ id, nodes 24 │ session, sequence 16 │ entries …
 
 import { ENTRY_HEADER_BYTES, ENTRY_KIND_SIZE_AT, ENTRY_OVERHEAD_BYTES } from '../../../assembly/layout.ts';
 import { LogError } from '../../core/errors.ts';
@@ -16,6 +16,8 @@ import {
   MESSAGE_HEADER_BYTES,
   type Receipt as WireReceipt,
 } from '../../protocol/client.ts';
+import type { Hello } from '../../protocol/greeting.ts';
+import { APPEND_SESSION_BYTES } from '../../protocol/sessions.ts';
 import type { BatchReceipt, Level, Receipt } from '../options.ts';
 import type { Upload } from '../uploads/upload.ts';
 import type { Workspace } from '../wasm.ts';
@@ -89,8 +91,13 @@ export const NO_PLACE = -1;
 const isPlaceless = ({ term, offset, end, level }: WireReceipt): boolean =>
   term === 0 && offset === 0 && end === 0 && level !== LEVEL_RECEIVED;
 
+/** What a node says of that, and what is known of it where a session is over in which it was sent: it is committed, durably or not. */
+export function placeless({ isDurable }: Pick<Hello, 'isDurable'>): WireReceipt {
+  return { requestId: 0, term: 0, offset: 0, end: 0, level: isDurable ? LEVEL_COMMITTED : LEVEL_VOLATILE, nodes: 0 };
+}
+
 /** Room before the entries. */
-export const HEAD_BYTES = MESSAGE_HEADER_BYTES + APPEND_UPLOAD_BYTES;
+export const HEAD_BYTES = MESSAGE_HEADER_BYTES + APPEND_UPLOAD_BYTES + APPEND_SESSION_BYTES;
 
 export class Message {
   readonly run: Run;

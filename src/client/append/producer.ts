@@ -1,7 +1,13 @@
-// The session of a client that appends as a producer: plain appends and batches are numbered in it, so that they can be sent again whatever became of them, and
-// are in the log once. Conditional appends and those of writers are known by their places, and are of no session.
+// The session of a client that appends as a producer: its appends are numbered in it, so that they can be sent again whatever became of them, and are in the log
+// once. Those of writers are known by their places, and are of no session.
 //
 //   closed ──(first append)──► opening ──► open ──(refused for good, a gap, unknown session)──► lost ──► opening again ──► open, or fenced for good
+//                                           │ ▲
+//             (a condition did not hold)    ▼ │ (all that was sent is answered)
+//                                         refused
+//
+// A condition that does not hold takes no sequence. If the append was sent once, and so were those after it, each of which is refused as a gap, nothing of them is on
+// its way any more: the same session goes on, and gives their sequences to others.
 //
 // What a session has been told is final when another one of the same producer is open: up to a sequence its appends are in the log, and no later one ever is.
 
@@ -29,12 +35,14 @@ export interface Resumed {
 
 export class Producer {
   readonly #producer: ProducerName;
-  #state: 'closed' | 'opening' | 'open' | 'lost' = 'closed';
+  #state: 'closed' | 'opening' | 'open' | 'refused' | 'lost' = 'closed';
   #session = 0;
   /** The last that was given to a message. */
   #sequence = 0;
-  /** Why nothing more can be appended: another process has the name. */
-  fenced: LogError | undefined;
+  /** The first that was refused, in the state `refused`. */
+  #refused = 0;
+  /** Why nothing more can be appended: another process has the name. Also when the log has forgotten that one: it may be at work. */
+  #fenced: LogError | undefined;
 
   constructor(name: string) {
     const instance = globalThis.crypto.getRandomValues(new Uint8Array(INSTANCE_BYTES));
@@ -55,19 +63,38 @@ export class Producer {
     return this.#state === 'opening';
   }
 
-  /** There was one, and what was sent in it waits for another one. */
+  /** There was one, and what was sent in it waits for another one, or for the answers of the rest. */
   get isLost(): boolean {
-    return this.#state === 'lost';
+    return this.#state === 'lost' || this.#state === 'refused';
   }
 
   /** Whether a message is sent in the session. */
-  owns({ link, isConditional }: Message): boolean {
-    return link === undefined && !isConditional;
+  owns({ link }: Message): boolean {
+    return link === undefined;
   }
 
   /** The session cannot go on: the next message opens another one. */
   lose(): void {
-    if (this.#state === 'open') this.#state = 'lost';
+    if (this.isOpen || this.isLost) this.#state = 'lost';
+  }
+
+  /** A message of the session was refused, which took no sequence, and was sent once: nothing of it is on its way. */
+  refuse({ sequence }: Message): void {
+    if (!this.isOpen) return;
+    this.#state = 'refused';
+    this.#refused = sequence;
+  }
+
+  /** All that was sent is answered; `messages` are to be sent. Whether the session goes on after a refusal: then those after it have no sequence any more. */
+  goOn(messages: readonly Message[]): boolean {
+    if (this.#state !== 'refused') return false;
+    const after = messages.filter(({ sequence }) => sequence >= this.#refused);
+    // What may have come twice may come yet.
+    this.#state = after.some(({ isUncertain, isGivenUp }) => isUncertain || isGivenUp) ? 'lost' : 'open';
+    if (!this.isOpen) return false;
+    for (const message of after) message.sequence = 0;
+    this.#sequence = this.#refused - 1;
+    return true;
   }
 
   /** Gives a message that is sent for the first time its place in the session; from then on it does not change. */
@@ -84,6 +111,7 @@ export class Producer {
    * there will be none any more.
    */
   async open(connection: Connection): Promise<SessionOpened | undefined> {
+    if (this.#fenced !== undefined) throw this.#fenced;
     const isAgain = this.#session !== 0;
     this.#state = 'opening';
     let opened: SessionOpened | undefined;
@@ -92,7 +120,7 @@ export class Producer {
       opened = await connection.openSession(this.#producer, isAgain);
       return opened;
     } catch (thrown) {
-      if (thrown instanceof LogError && thrown.code === 'FENCED') this.fenced = thrown;
+      if (thrown instanceof LogError && thrown.code === 'FENCED') this.#fenced = thrown;
       throw thrown;
     } finally {
       // Nothing is sent in it before {@link resume}.
@@ -116,6 +144,8 @@ export class Producer {
       else resumed.again.push(message);
     }
     for (const message of resumed.again) {
+      // One without a sequence is known by its place, or new.
+      if (message.sequence === 0) continue;
       message.sequence = 0;
       message.isUncertain = false;
     }

@@ -2,11 +2,18 @@
 
 import { assert } from '../../core/assert.ts';
 import { FAIR_REQUESTS } from '../../core/limits.ts';
-import { APPEND, APPEND_UPLOADED, encodeAppendUpload, encodeRequest, MESSAGE_HEADER_BYTES } from '../../protocol/client.ts';
+import {
+  APPEND,
+  APPEND_UPLOAD_BYTES,
+  APPEND_UPLOADED,
+  encodeAppendUpload,
+  encodeRequest,
+  MESSAGE_HEADER_BYTES,
+} from '../../protocol/client.ts';
 import { APPEND_SESSION, APPEND_SESSION_BYTES, encodeAppendSession } from '../../protocol/sessions.ts';
 import type { Connection } from '../nodes/connection.ts';
 import type { Workspace } from '../wasm.ts';
-import { HEAD_BYTES, type Message } from './message.ts';
+import type { Message } from './message.ts';
 
 /** Half of what the server takes however busy it is, so that there is room for other requests; beyond it appends share messages. */
 const MAX_SENT_MESSAGES = FAIR_REQUESTS / 2;
@@ -39,16 +46,17 @@ export class Sent {
     const { entriesAt, end, upload, expectedEnd, expectedTerm } = message;
     const isUploaded = upload?.isNamedTo(connection.hello) === true;
     const isOfSession = message.sequence !== 0;
-    assert(!isOfSession || !isUploaded, 'what is of a session goes to the leader');
-    const at = entriesAt - (isUploaded ? HEAD_BYTES : MESSAGE_HEADER_BYTES + (isOfSession ? APPEND_SESSION_BYTES : 0));
+    const beforeSession = entriesAt - (isOfSession ? APPEND_SESSION_BYTES : 0);
+    const beforeUpload = beforeSession - (isUploaded ? APPEND_UPLOAD_BYTES : 0);
+    const at = beforeUpload - MESSAGE_HEADER_BYTES;
     const flags = message.flags | (isUploaded ? APPEND_UPLOADED : 0) | (isOfSession ? APPEND_SESSION : 0);
     const count = workspace.frame(entriesAt, end - entriesAt);
     assert(message.resolveBatch !== undefined || count === message.resolves.length, 'a message has one promise per entry');
     message.requestId = connection.takeRequestId();
     const header = new DataView(workspace.bytes.buffer, at, MESSAGE_HEADER_BYTES);
     encodeRequest(header, APPEND, flags, message.requestId, expectedEnd, count, expectedTerm);
-    if (isUploaded) encodeAppendUpload(workspace.bytes, at + MESSAGE_HEADER_BYTES, upload);
-    if (isOfSession) encodeAppendSession(workspace.bytes, at + MESSAGE_HEADER_BYTES, message);
+    if (isUploaded) encodeAppendUpload(workspace.bytes, beforeUpload, upload);
+    if (isOfSession) encodeAppendSession(workspace.bytes, beforeSession, message);
     this.#messages.set(message.requestId, message);
     this.#bytes += message.entryBytes;
     connection.send(workspace.bytes.subarray(at, end));

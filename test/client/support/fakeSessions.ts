@@ -4,6 +4,7 @@ import { viewOf } from '../../../src/core/bytes.ts';
 import type { ErrorCode } from '../../../src/core/errors.ts';
 import {
   APPEND,
+  APPEND_CONDITIONAL,
   APPENDED_HEADER_BYTES,
   encodeAppendedHeader,
   encodeReceipt,
@@ -36,8 +37,10 @@ export class FakeSessions {
   readonly opened: boolean[] = [];
   /** Session and sequence of each append that came. */
   readonly came: [number, number][] = [];
-  /** What an append gets that would be ordered, in place of that; undefined: it is ordered. `lost`: it is, and its receipt never comes. */
-  onAppend: (sequence: number) => ErrorCode | 'lost' | undefined = () => undefined;
+  /** What an append gets that would be ordered, in place of that; undefined: it is ordered. `lost`: it is, and its receipt never comes; `silent`: so, too, and the connection stays; `dropped`: it is not, and the connection ends. */
+  onAppend: (sequence: number) => ErrorCode | 'lost' | 'silent' | 'dropped' | undefined = () => undefined;
+  /** The next SEQUENCE_GAP never comes. */
+  losesGap = false;
   /** The answer to OPEN_SESSION; undefined: the right one. */
   onOpen: () => ErrorCode | 'lost' | undefined = () => undefined;
   #next = 1000;
@@ -78,7 +81,7 @@ export class FakeSessions {
   }
 
   #append(request: SeenRequest, connection: FakeConnection): void {
-    const { requestId, body, a } = request;
+    const { requestId, flags, offset, body, a } = request;
     const of = appendSessionIn(body);
     if (of === undefined) throw new Error('an append of no session');
     this.came.push([of.session, of.sequence]);
@@ -88,19 +91,29 @@ export class FakeSessions {
     } else if (of.sequence <= held.places.length) {
       this.#acknowledge(requestId, held.places[of.sequence - 1], connection);
     } else if (of.sequence !== held.places.length + 1) {
-      connection.error(requestId, 'SEQUENCE_GAP', held.places.length, 'others are due before it');
+      if (this.losesGap) connection.kill();
+      else connection.error(requestId, 'SEQUENCE_GAP', held.places.length, 'others are due before it');
+      this.losesGap = false;
     } else {
       const answer = this.onAppend(of.sequence);
-      if (answer !== undefined && answer !== 'lost') {
+      const { server } = connection;
+      if (answer === 'dropped') {
+        connection.kill();
+        return;
+      }
+      if (answer !== undefined && answer !== 'lost' && answer !== 'silent') {
         connection.error(requestId, answer, 0, 'the test refuses it');
         return;
       }
-      const { server } = connection;
+      if ((flags & APPEND_CONDITIONAL) !== 0 && (server.dataEnd > offset || offset > server.end)) {
+        connection.error(requestId, 'CONDITION_FAILED', server.end, `data ends at ${server.dataEnd}`);
+        return;
+      }
       const first = server.end;
       server.order(body.subarray(APPEND_SESSION_BYTES), a);
       held.places.push({ first, end: server.end });
       if (answer === 'lost') connection.kill();
-      else this.#acknowledge(requestId, held.places.at(-1), connection);
+      else if (answer === undefined) this.#acknowledge(requestId, held.places.at(-1), connection);
     }
   }
 
