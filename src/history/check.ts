@@ -8,10 +8,12 @@
 //  4. Sessions: never back, own writes seen, at least what was asked for, subscriptions without gap or repeat.
 //  5. Conditions and chains: conditions.ts.
 //  6. Sessions of producers: producers.ts.
+//  7. Named consumers: positions.ts.
 //
 // O(n log n) for n operations and entries.
 
 import { checkConditions } from './conditions.ts';
+import { checkPositions } from './positions.ts';
 import { checkProducers } from './producers.ts';
 import { nameAppend, nameEnd, nameEntry, nameRead, Report } from './report.ts';
 import type { AppendRecord, DeliveryRecord, EndRecord, History, LogEntry, ReadRecord, Violation } from './types.ts';
@@ -305,6 +307,7 @@ export function checkHistory(history: History, entries: readonly LogEntry[], { m
   checkAppends(log, history.appends, majority, report);
   checkConditions(log, history.appends, report);
   checkProducers(history.appends, (id) => log.withId(id), report);
+  checkPositions(history.positions ?? [], log.end, report);
   for (const read of history.reads) checkRead(log, read, report);
   for (const delivery of history.deliveries) checkRead(log, delivery, report);
   checkOrder(log, history.appends, sightsOf(log, history, report), report);

@@ -23,7 +23,8 @@ function checkSession(appends: readonly AppendRecord[], withId: (id: number) => 
     const places = append.ids.map(withId).filter((entry) => entry !== undefined);
     const [first] = places;
     if (first === undefined) {
-      missing ??= append;
+      // A condition that does not hold takes no sequence.
+      if (append.expectedEnd === undefined || append.result.kind !== 'failed') missing ??= append;
       continue;
     }
     if (missing !== undefined)

@@ -1,6 +1,6 @@
 // Records a history while it happens. Its clock makes every moment distinct, so that "before" and "after" are never a draw.
 
-import type { AppendRecord, AppendResult, DeliveryRecord, EndRecord, History, LogEntry, ReadRecord } from './types.ts';
+import type { AppendRecord, AppendResult, DeliveryRecord, EndRecord, History, LogEntry, PositionRecord, ReadRecord } from './types.ts';
 
 /** Smallest step of the clock, far below what any clock of a test tells apart. */
 const TICK = 1e-6;
@@ -47,6 +47,7 @@ export class HistoryRecorder implements History {
   readonly ends: EndRecord[] = [];
   readonly reads: ReadRecord[] = [];
   readonly deliveries: DeliveryRecord[] = [];
+  readonly positions: PositionRecord[] = [];
   readonly #clock: () => number;
   readonly #entries = new Map<number, LogEntry>();
   #last = Number.NEGATIVE_INFINITY;
@@ -69,6 +70,15 @@ export class HistoryRecorder implements History {
     return (result) => {
       record.completed = this.now();
       record.result = result;
+    };
+  }
+
+  /** Something begins that somebody does with the name of a consumer: pending until the returned function is called, once. Of a claim that says where it goes on. */
+  position(call: Omit<PositionRecord, 'invoked' | 'completed' | 'result'>): (result: PositionRecord['result'], position?: number) => void {
+    const begun: PositionRecord = { ...call, invoked: this.now(), completed: Number.POSITIVE_INFINITY, result: 'unknown' };
+    const index = this.positions.push(begun) - 1;
+    return (result, position = call.position) => {
+      this.positions[index] = { ...begun, position, completed: this.now(), result };
     };
   }
 

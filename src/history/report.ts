@@ -1,6 +1,6 @@
 // What the checks share: the list of violations with a bound for each kind, and how operations are named in sentences.
 
-import type { AppendRecord, DeliveryRecord, EndRecord, LogEntry, ReadRecord, Violation, ViolationKind } from './types.ts';
+import type { AppendRecord, DeliveryRecord, EndRecord, LogEntry, PositionRecord, ReadRecord, Violation, ViolationKind } from './types.ts';
 
 /** One fault breaks a promise a thousand times: so many of each kind are told, the rest only counted. */
 const MAX_PER_KIND = 8;
@@ -55,6 +55,14 @@ export function nameRead(read: ReadRecord | DeliveryRecord): string {
   const what = 'subscription' in read ? `delivery of subscription ${read.subscription}` : 'read';
   const commit = read.commit === undefined ? '' : `, commit ${read.commit}`;
   return `the ${what} of [${read.from}, ${read.to})${commit} by client ${read.client} from node ${read.node} (${span(read)})`;
+}
+
+export function namePosition(record: PositionRecord): string {
+  const { client, name, holder, kind, position, result } = record;
+  const place = position ?? 'nothing yet';
+  const told = kind === 'claim' ? `was told ${place}` : result;
+  const what = kind === 'commit' ? `commit of ${place}` : kind;
+  return `the ${what} of consumer ${JSON.stringify(name)} by holder ${holder} of client ${client} (${span(record)}) ${told}`;
 }
 
 export function nameEntry({ offset, end, term, id }: LogEntry): string {

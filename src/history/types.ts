@@ -94,12 +94,31 @@ export interface DeliveryRecord extends ReadRecord {
   readonly hasSkipped?: boolean;
 }
 
+/** What somebody did who has the name of a consumer, or wants it. */
+export interface PositionRecord {
+  readonly client: number;
+  readonly name: string;
+  /** Who has the name, or had it: another one after each claim. 0: nobody needs it, as for a reset. */
+  readonly holder: number;
+  /** `claim`: it takes the name; `commit`: it says up to where it has read; `reset`: the name is begun anew, or forgotten. */
+  readonly kind: 'claim' | 'commit' | 'reset';
+  /** What it commits, or where a claim was told to go on; undefined: nothing was committed yet, or it is not known. */
+  readonly position: number | undefined;
+  readonly invoked: number;
+  /** Infinity while it is pending. */
+  readonly completed: number;
+  /** `unknown`: it may have been done, or may be yet; so while it is pending. */
+  readonly result: 'ok' | 'failed' | 'unknown';
+}
+
 /** Everything that clients did and were told. Deliveries are in the order in which they came. */
 export interface History {
   readonly appends: readonly AppendRecord[];
   readonly ends: readonly EndRecord[];
   readonly reads: readonly ReadRecord[];
   readonly deliveries: readonly DeliveryRecord[];
+  /** Of named consumers whose positions the log keeps. Default: none. */
+  readonly positions?: readonly PositionRecord[];
 }
 
 export type ViolationKind =
@@ -119,6 +138,13 @@ export type ViolationKind =
   /** The log has an append of a producer's session, and not one before it. */
   | 'sequence hole'
   | 'sequence out of order'
+  /** Whoever took the name of a consumer was told less than was confirmed before. */
+  | 'position fell'
+  /** It was told more than anybody had committed. */
+  | 'position of nobody'
+  /** A position was confirmed to which the log does not come. */
+  | 'position nowhere'
+  | 'commit of a former holder'
   /** Said to have failed, but there. */
   | 'failed append present'
   | 'too few nodes'

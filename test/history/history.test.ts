@@ -11,6 +11,7 @@ import {
   type History,
   type LogEntry,
   OWN_ENTRY,
+  type PositionRecord,
   type ReadRecord,
   type ViolationKind,
 } from '../../src/history/types.ts';
@@ -73,6 +74,7 @@ class Script implements History {
   readonly ends: EndRecord[] = [];
   readonly reads: ReadRecord[] = [];
   readonly deliveries: DeliveryRecord[] = [];
+  readonly positions: PositionRecord[] = [];
   readonly log: LogEntry[] = [];
 
   get end(): number {
@@ -91,9 +93,20 @@ class Script implements History {
     invoked: number,
     completed: number,
     result: AppendResult,
-    { expectedEnd, chain, level = 'committed' }: Partial<Pick<AppendRecord, 'expectedEnd' | 'chain' | 'level'>> = {},
+    { expectedEnd, chain, producer, level = 'committed' }: Partial<Pick<AppendRecord, 'expectedEnd' | 'chain' | 'level' | 'producer'>> = {},
   ): void {
-    this.appends.push({ client: 1, ids, level, session: 'a', expectedEnd, chain, invoked, completed, result });
+    this.appends.push({ client: 1, ids, level, session: 'a', expectedEnd, chain, producer, invoked, completed, result });
+  }
+
+  /** What holder `holder` does with the name `n`, or another one. */
+  named(
+    kind: PositionRecord['kind'],
+    holder: number,
+    position: number | undefined,
+    [invoked, completed]: readonly [number, number],
+    { result = 'ok', name = 'n' }: { result?: PositionRecord['result']; name?: string } = {},
+  ): void {
+    this.positions.push({ client: holder, name, holder, kind, position, invoked, completed, result });
   }
 
   /** An append that is acknowledged, and in the log. */
@@ -339,6 +352,53 @@ const PLANTED: [ViolationKind, string, (script: Script) => void][] = [
   ],
 ];
 
+/** Appends of a session whose sequences these are, in the order of the log. */
+function produced(script: Script, sequences: readonly number[]): void {
+  for (const sequence of sequences)
+    script.append([script.push(200 + sequence).id], 100, 200, UNKNOWN, { producer: { session: 5, sequence } });
+}
+
+/** One broken promise about sessions or names each. */
+const PLANTED_NAMES: typeof PLANTED = [
+  [
+    'sequence hole',
+    'an append of a session, and not the one before it',
+    (s) => {
+      produced(s, [1, 3]);
+      s.append([202], 100, 200, UNKNOWN, { producer: { session: 5, sequence: 2 } });
+    },
+  ],
+  ['sequence out of order', 'an append of a session before the one before it', (s) => produced(s, [1, 3, 2])],
+  ['duplicate', 'an append of a session twice', (s) => produced(s, [1, 1])],
+  [
+    'lost',
+    'an append of a session that was told to be done, and is not there',
+    (s) => s.append([201], 100, 200, { kind: 'done' }, { producer: { session: 5, sequence: 1 } }),
+  ],
+  ['position fell', 'less than was confirmed to the one before', (s) => s.named('claim', 9, 20, [200, 201])],
+  ['position fell', 'nothing, where something was confirmed', (s) => s.named('claim', 9, undefined, [200, 201])],
+  [
+    'position fell',
+    'less than another one was told',
+    (s) => {
+      s.named('commit', 3, 60, [150, 200], { result: 'unknown' });
+      s.named('claim', 8, 60, [160, 165]);
+      s.named('claim', 9, 40, [170, 175]);
+    },
+  ],
+  ['position of nobody', 'more than was ever committed', (s) => s.named('claim', 9, 50, [200, 201])],
+  [
+    'position of nobody',
+    'what was committed later',
+    (s) => {
+      s.named('claim', 9, 60, [200, 201]);
+      s.named('commit', 9, 60, [202, 203]);
+    },
+  ],
+  ['commit of a former holder', 'of the one before the one before', (s) => s.named('commit', 1, 40, [200, 201])],
+  ['position nowhere', 'beyond the log', (s) => s.named('commit', 3, 10_000, [200, 201])],
+];
+
 /** A history with every kind of operation, and nothing wrong. */
 function rightScript(): Script {
   const script = new Script();
@@ -355,6 +415,19 @@ function rightScript(): Script {
   script.read(script.log.slice(0, 2), 60, script.end, 7);
   script.read(script.log.slice(2), 61, script.end, 7);
   script.read([first, second], 62);
+  script.named('claim', 1, undefined, [63, 64]);
+  script.named('commit', 1, 20, [65, 66]);
+  script.named('commit', 1, 40, [67, 75]);
+  // It may be told what is on its way; that was sent before it had the name, and is confirmed late.
+  script.named('claim', 2, 40, [68, 70]);
+  script.named('commit', 1, 40, [71, 72], { result: 'failed' });
+  script.named('claim', 3, 40, [76, 77]);
+  script.named('commit', 3, 20, [78, 79]);
+  // Another name, which is begun anew.
+  script.named('claim', 4, undefined, [63, 64], { name: 'other' });
+  script.named('commit', 4, 40, [65, 66], { name: 'other' });
+  script.named('reset', 0, undefined, [67, 68], { name: 'other' });
+  script.named('claim', 5, undefined, [69, 70], { name: 'other' });
   return script;
 }
 
@@ -391,7 +464,7 @@ describe('each broken promise is found, and named', () => {
     expect(checkHistory(script, script.log, { majority: 2 })).toEqual([]);
   });
 
-  test.each(PLANTED)('%s: %s', (kind, _, plant) => {
+  test.each([...PLANTED, ...PLANTED_NAMES])('%s: %s', (kind, _, plant) => {
     const script = rightScript();
     plant(script);
     const violations = checkHistory(script, script.log, { majority: 2 });

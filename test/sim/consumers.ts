@@ -70,6 +70,8 @@ export class ConsumerModel {
 
 /** Somebody who was given a fence. */
 interface Reader {
+  /** In the history. */
+  readonly holder: number;
   readonly name: string;
   readonly fence: number;
 }
@@ -80,6 +82,7 @@ export class Consumers {
   /** Whether this seed has any. */
   readonly isOn: boolean;
   readonly #readers: Reader[] = [];
+  #holders = 0;
   /** By name: the highest fence that was confirmed, and the furthest position. */
   readonly #fences = new Map<string, number>();
   readonly #floors = new Map<string, number>();
@@ -105,29 +108,41 @@ export class Consumers {
     const reader = this.#readers[this.#random.below(Math.max(1, this.#readers.length))];
     const what = this.#random.below(24);
     if (reader === undefined || what < 6) this.#claim(name);
-    else if (what === 6) this.#ask({ what: 'reset', name: RESET_NAME, position: undefined }, () => undefined);
-    else if (what === 7) this.#ask({ what: 'remove', name: RESET_NAME }, () => undefined);
+    else if (what === 6) this.#begin({ what: 'reset', name: RESET_NAME, position: undefined });
+    else if (what === 7) this.#begin({ what: 'remove', name: RESET_NAME });
     else this.#commit(reader);
   }
 
+  /** A name is begun anew. */
+  #begin(change: Extract<ConsumerChange, { what: 'reset' | 'remove' }>): void {
+    const done = this.#world.history.position({ client: 0, name: change.name, holder: 0, kind: 'reset', position: undefined });
+    this.#ask(change, () => done('ok'));
+  }
+
   #claim(name: string): void {
+    this.#holders += 1;
+    const holder = this.#holders;
+    const done = this.#world.history.position({ client: 0, name, holder, kind: 'claim', position: undefined });
     const [fence, floor] = [this.#fences.get(name) ?? 0, this.#floors.get(name) ?? -1];
     this.#ask({ what: 'claim', name }, ({ consumer }) => {
       promise(consumer?.name === name, 'consumers', () => `a claim of ${name} was answered with ${JSON.stringify(consumer)}`);
       const has = `whoever took ${name} was given the fence ${consumer.fence} and the position ${consumer.position}`;
       promise(consumer.fence > fence, 'consumers', () => `${has}, and somebody had the fence ${fence} before`);
       promise((consumer.position ?? -1) >= floor, 'consumers', () => `${has}, and ${floor} was confirmed before`);
-      this.#readers.push({ name, fence: consumer.fence });
+      done('ok', consumer.position);
+      this.#readers.push({ holder, name, fence: consumer.fence });
       this.#fences.set(name, Math.max(consumer.fence, this.#fences.get(name) ?? 0));
     });
   }
 
   /** Whoever has the name, or had it, commits what it may have read. */
-  #commit({ name, fence }: Reader): void {
+  #commit({ holder, name, fence }: Reader): void {
     const newest = this.#fences.get(name) ?? 0;
     const { ledger } = this.#world.checker;
     const position = Math.max(0, ledger.end - this.#random.below(Math.max(1, ledger.end - ledger.start)));
+    const done = this.#world.history.position({ client: 0, name, holder, kind: 'commit', position });
     this.#ask({ what: 'commit', fence, position }, () => {
+      done('ok');
       const sentence = (): string => `a commit of ${name} with the fence ${fence} was confirmed, after ${newest} was given to another one`;
       promise(fence >= newest, 'consumers', sentence);
       if (name !== RESET_NAME) this.#floors.set(name, Math.max(position, this.#floors.get(name) ?? -1));

@@ -4,20 +4,27 @@
 import { type ErrorCode, LogError } from '../../src/core/errors.ts';
 import type { Complete } from '../../src/history/recorder.ts';
 import { WORD } from '../../src/memory/map.ts';
+import type { Upload } from '../../src/memory/orderedUploads.ts';
+import { conditionOf } from '../../src/node/chain.ts';
+import { APPEND_CONDITIONAL } from '../../src/protocol/client.ts';
 import type { SessionOpened } from '../../src/protocol/sessions.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
 import type { Random } from '../assembly/random.ts';
 import { Connection, type ConnectionOwner, nodesOf } from './connection.ts';
 import { covers } from './coverage.ts';
 import { encodeEntries } from './payloads.ts';
+import { type Contents, Uploader } from './uploader.ts';
 import type { World } from './world.ts';
 
 /** Sent and not answered. */
 interface Sent {
-  readonly sequence: number;
+  sequence: number;
   readonly ids: readonly number[];
   readonly sizes: readonly number[];
   readonly complete: Complete;
+  readonly upload: Upload | undefined;
+  /** Undefined: it has no condition. */
+  readonly expectedEnd: number | undefined;
   /** A try may have been done. */
   isUncertain: boolean;
 }
@@ -44,6 +51,17 @@ export class Producer implements ConnectionOwner {
   readonly #sent: Sent[] = [];
   readonly #pending = new Map<number, Sent>();
   #isStopped = false;
+  readonly #uploader = new Uploader(this);
+  /** The end of what was acknowledged last. */
+  #knownEnd = 0;
+  /**
+   * The first that was refused because its condition does not hold; 0: none. Those after it are gaps; when all that was sent is answered, they have its sequence and the
+   * next ones, if none of them may have come twice.
+   */
+  #refused = 0;
+  /** It waits until what it appends next is uploaded: counts how often it did. */
+  #uploading = 0;
+  #isUploading = false;
 
   constructor(world: World, random: Random, name: string, number: number) {
     this.world = world;
@@ -80,7 +98,7 @@ export class Producer implements ConnectionOwner {
     if (connection === undefined) this.#connect();
     else if (this.#session === 0 || this.#isLost) this.#open(connection);
     else if (this.#random.oneIn(25)) this.disconnect();
-    else if (!this.#isStopped && this.#sent.length < MOST_SENT) this.#append(connection);
+    else if (!this.#isStopped && !this.#isUploading && this.#refused === 0 && this.#sent.length < MOST_SENT) this.#append(connection);
   }
 
   #connect(): void {
@@ -115,6 +133,7 @@ export class Producer implements ConnectionOwner {
     connection.leave();
     for (const sent of this.#pending.values()) sent.isUncertain = true;
     this.#pending.clear();
+    if (this.#refused > 0) this.#isLost = true;
   }
 
   dismissed(connection: Connection): void {
@@ -125,6 +144,7 @@ export class Producer implements ConnectionOwner {
     connection.isLeft = true;
     // Nothing that it left unanswered was done.
     this.#pending.clear();
+    if (this.#refused > 0) this.#isLost = true;
   }
 
   lost(connection: Connection): void {
@@ -163,6 +183,7 @@ export class Producer implements ConnectionOwner {
     this.#isLost = false;
     this.#session = session;
     this.#sequence = 0;
+    this.#refused = 0;
     // What is not in the session before, and never will be, could be sent in this one; here its client gives it up.
     for (const { sequence, complete, isUncertain } of this.#sent.splice(0)) {
       const isDone = isSame && sequence <= beforeSequence;
@@ -194,12 +215,42 @@ export class Producer implements ConnectionOwner {
   // Appends
 
   #append(connection: Connection): void {
+    const drawn = Array.from({ length: this.#random.pick(1, 1, 2, 4) }, () => 4 + this.#random.below(this.#random.pick(20, 300)));
+    const { uploads, scheduler, profile } = this.world;
+    const sizes = uploads.isOn ? uploads.sizesFor(drawn) : drawn;
+    const contents = { ids: sizes.map(() => this.world.newId()), sizes, isBatch: true };
+    if (!uploads.isOn) {
+      this.#appendNow(connection, contents, undefined);
+      return;
+    }
+    this.#uploading += 1;
+    this.#isUploading = true;
+    const uploading = this.#uploading;
+    const isOver = (): boolean => !this.#isUploading || this.#uploading !== uploading;
+    // Those after it in the session wait, until it is appended, or given up.
+    this.#uploader.put(Number(this.#instance), contents, true, (upload) => {
+      if (isOver()) return;
+      this.#isUploading = false;
+      const isOpen = this.#connection === connection && !this.#isLost && !this.#isOpening && !this.#isStopped;
+      if (isOpen) this.#appendNow(connection, contents, upload);
+    });
+    scheduler.after(profile.waitMs, () => {
+      if (!isOver()) this.#isUploading = false;
+    });
+  }
+
+  #appendNow(connection: Connection, { ids, sizes }: Contents, upload: Upload | undefined): void {
     this.#sequence += 1;
-    const sizes = Array.from({ length: this.#random.pick(1, 1, 2, 4) }, () => 4 + this.#random.below(this.#random.pick(20, 300)));
-    const ids = sizes.map(() => this.world.newId());
     const producer = { session: this.#session, sequence: this.#sequence };
-    const complete = this.world.history.append({ client: 1_000_000 + Number(this.#instance), ids, level: 'committed', producer });
-    const sent = { sequence: this.#sequence, ids, sizes, complete, isUncertain: false };
+    const expectedEnd = this.world.sessions.drawCondition() ? this.#knownEnd : undefined;
+    const complete = this.world.history.append({
+      client: 1_000_000 + Number(this.#instance),
+      ids,
+      level: 'committed',
+      expectedEnd,
+      producer,
+    });
+    const sent = { sequence: this.#sequence, ids, sizes, complete, upload, expectedEnd, isUncertain: false };
     this.#sent.push(sent);
     this.#send(connection, sent);
   }
@@ -221,15 +272,23 @@ export class Producer implements ConnectionOwner {
           wasThere ? 'an append of a session is sent again, and was there' : 'an append of a session is sent again, and was not there',
         );
       }
-      process.engine.appends.accept({
-        caller: connection,
-        requestId,
-        entries,
-        entryCount: sent.ids.length,
-        received: false,
-        condition: undefined,
-        session,
-        arrivedMs: process.node.localMs(),
+      const before = process.memory.tail;
+      process.uploads.accepts(sent.upload, () => {
+        process.engine.appends.accept({
+          caller: connection,
+          requestId,
+          entries,
+          entryCount: sent.ids.length,
+          received: false,
+          condition:
+            sent.expectedEnd === undefined
+              ? undefined
+              : conditionOf(connection, { flags: APPEND_CONDITIONAL, offset: sent.expectedEnd, b: 0 }),
+          upload: sent.upload,
+          session,
+          arrivedMs: process.node.localMs(),
+        });
+        return process.memory.tail > before;
       });
     });
     world.scheduler.after(world.profile.waitMs, () => {
@@ -246,10 +305,12 @@ export class Producer implements ConnectionOwner {
     if (term === 0) {
       covers('an append of a session is done, and trimmed');
       sent.complete({ kind: 'done' });
-      return;
+    } else {
+      this.world.sessions.isAt({ session: this.#session, sequence: sent.sequence }, { offset, end });
+      this.#knownEnd = Math.max(this.#knownEnd, end);
+      sent.complete({ kind: 'ok', offset, end, term, nodes: nodesOf(nodes) });
     }
-    this.world.sessions.isAt({ session: this.#session, sequence: sent.sequence }, { offset, end });
-    sent.complete({ kind: 'ok', offset, end, term, nodes: nodesOf(nodes) });
+    this.#goOn(connection);
   }
 
   refused(connection: Connection, requestId: number, code: ErrorCode, mayHaveHappened: boolean): void {
@@ -257,8 +318,36 @@ export class Producer implements ConnectionOwner {
     if (sent === undefined || this.#connection !== connection) return;
     this.#pending.delete(requestId);
     if (mayHaveHappened) sent.isUncertain = true;
-    if (code === 'UNKNOWN_SESSION' || code === 'SEQUENCE_GAP') this.#isLost = true;
-    else this.#elsewhere(connection);
+    if (code === 'CONDITION_FAILED' && !sent.isUncertain) {
+      this.#sent.splice(this.#sent.indexOf(sent), 1);
+      sent.complete({ kind: 'failed', why: code });
+      this.#refused = sent.sequence;
+    } else if (code === 'SEQUENCE_GAP' && this.#refused > 0) {
+      covers('an append of a session is a gap after one that was refused');
+    } else if (code === 'UNKNOWN_SESSION' || code === 'SEQUENCE_GAP' || code === 'CONDITION_FAILED') {
+      this.#isLost = true;
+    } else {
+      this.#elsewhere(connection);
+      return;
+    }
+    this.#goOn(connection);
+  }
+
+  /** All that was sent is answered after a refusal: the session goes on, if nothing of what was refused may come yet. */
+  #goOn(connection: Connection): void {
+    if (this.#refused === 0 || this.#pending.size > 0 || this.#isLost) return;
+    const after = this.#sent.filter(({ sequence }) => sequence > this.#refused);
+    if (after.some(({ isUncertain }) => isUncertain)) {
+      this.#isLost = true;
+      return;
+    }
+    this.#sequence = this.#refused - 1;
+    this.#refused = 0;
+    for (const sent of after) {
+      this.#sequence += 1;
+      sent.sequence = this.#sequence;
+      this.#send(connection, sent);
+    }
   }
 
   #elsewhere(connection: Connection): void {

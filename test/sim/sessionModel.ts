@@ -25,6 +25,11 @@ export class SessionModel {
     return this.#places.get(`${session} ${sequence}`);
   }
 
+  /** All sessions, oldest first. */
+  get all(): readonly Session[] {
+    return [...this.#sessions.values()].toSorted((a, b) => a.session - b.session);
+  }
+
   /** How many appends of sessions are committed. */
   get appends(): number {
     return this.#places.size;
@@ -65,7 +70,7 @@ export class SessionModel {
   #meet(view: DataView, at: number, kindSize: number, offset: number): void {
     if (offset === 0) return;
     const told = JSON.stringify(sessionsIn(readState(view, at + ENTRY_HEADER_BYTES, payloadBytesOf(kindSize))?.sessions ?? NO_SESSIONS));
-    const own = JSON.stringify([...this.#sessions.values()].toSorted((a, b) => a.session - b.session));
+    const own = JSON.stringify(this.all);
     if (this.#sessions.size > 0) covers('a state entry says sessions');
     promise(told === own, 'sessions', () => `the segment at ${offset} says the sessions ${told}, not ${own}`);
   }

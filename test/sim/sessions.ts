@@ -3,6 +3,7 @@
 // what it would be without this file.
 
 import { SESSIONS_LEVEL } from '../../src/core/levels.ts';
+import { sessionsIn } from '../../src/format/sessions.ts';
 import { Random } from '../assembly/random.ts';
 import { Producer } from './producer.ts';
 import type { SessionPlace } from './sessionModel.ts';
@@ -12,6 +13,8 @@ import type { World } from './world.ts';
 
 /** Seeds with producers, of four in a row, from SETS_FROM on. */
 const WITH_PRODUCERS = [1, 3];
+/** Those whose producers append with conditions, too, of sixteen. */
+const WITH_CONDITIONS = 7;
 
 export class Sessions {
   readonly #world: World;
@@ -19,12 +22,22 @@ export class Sessions {
   /** Whether this seed has any. */
   readonly isOn: boolean;
   readonly #producers: Producer[] = [];
+  /** Of appends with conditions, which producers of few seeds make. */
+  readonly #conditions: Random;
+  readonly #haveConditions: boolean;
   #isOver = false;
 
   constructor(world: World) {
     this.#world = world;
     this.#random = new Random(world.seed ^ 0x73_65_73);
     this.isOn = world.levels.highest >= SESSIONS_LEVEL && world.seed >= SETS_FROM && WITH_PRODUCERS.includes(world.seed % 4);
+    this.#conditions = new Random(world.seed ^ 0x63_6f_6e_64);
+    this.#haveConditions = this.isOn && world.seed % 16 === WITH_CONDITIONS;
+  }
+
+  /** Whether the next append of a producer has a condition. */
+  drawCondition(): boolean {
+    return this.#haveConditions && this.#conditions.oneIn(3);
   }
 
   /** How many sessions nodes let the log have, and after how long one is forgotten that rests. */
@@ -65,6 +78,18 @@ export class Sessions {
   /** Everything that was sent is answered. */
   get areSettled(): boolean {
     return this.#producers.every(({ isSettled }) => isSettled);
+  }
+
+  /** At the end: all nodes that have the whole log have folded the same sessions, which are those that its entries make. */
+  check(): void {
+    if (!this.isOn) return;
+    const { ledger } = this.#world.checker;
+    const due = JSON.stringify(ledger.sessions.all);
+    for (const { id, process } of this.#world.nodes) {
+      if (process?.hasBegun !== true || process.memory.tail !== ledger.end) continue;
+      const own = JSON.stringify(sessionsIn(process.engine.fold.sessions.slice()));
+      promise(own === due, 'sessions', () => `node ${id} has the sessions ${own} in the end, not ${due}`);
+    }
   }
 
   /** A receipt says that an append of a session is there: it is committed there, or will be. */

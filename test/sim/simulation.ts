@@ -145,6 +145,7 @@ async function runWorld(world: World): Promise<Partial<WellEnd>> {
     for (const client of clients) client.disconnect('the simulation ended');
     world.tokens.check(false);
     world.consumers.check();
+    world.sessions.check();
     checkHistoryAtEnd(world);
     return {};
   }
@@ -181,6 +182,7 @@ async function runWorld(world: World): Promise<Partial<WellEnd>> {
   await runUntil(world, AGREED_ELECTIONS * profile.electionTimeoutMs * profile.clockSpread, () => world.tokens.isAgreed);
   world.tokens.check(true);
   world.consumers.check();
+  world.sessions.check();
   checkAtEnd(world);
   await endUploads(world, (ms) => runFor(world, ms));
   checkHistoryAtEnd(world);

@@ -2,8 +2,7 @@
 
 import type { Upload } from '../../src/memory/orderedUploads.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
-import type { Client } from './client.ts';
-import { Connection } from './connection.ts';
+import { Connection, type ConnectionOwner } from './connection.ts';
 import { covers, type UploadWay } from './coverage.ts';
 import { encodeEntries } from './payloads.ts';
 import type { SimNode } from './simNode.ts';
@@ -19,11 +18,11 @@ export interface Contents {
 const OTHER_ID = 0x4000_0000;
 
 export class Uploader {
-  readonly #client: Client;
+  readonly #client: ConnectionOwner;
   readonly #connections = new Map<NodeId, Connection>();
   #nextRequestId = 1;
 
-  constructor(client: Client) {
+  constructor(client: ConnectionOwner) {
     this.#client = client;
   }
 

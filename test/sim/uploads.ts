@@ -14,11 +14,16 @@ import {
   uploadKeyOf,
 } from '../../src/memory/staging.ts';
 import { UPLOAD_ID_BYTES } from '../../src/protocol/client.ts';
+import { REFERENCE_BYTES } from '../../src/protocol/peerChecks.ts';
 import type { AppendRequest, AppendResponse, NodeId } from '../../src/raft/messages.ts';
 import { Random } from '../assembly/random.ts';
 import { covers } from './coverage.ts';
+import { SETS_FROM } from './sets.ts';
 import { promise } from './violation.ts';
 import type { World } from './world.ts';
+
+/** Of sixteen seeds in a row, from SETS_FROM on, one has uploads beside the producers of sessions, which are in odd seeds only. */
+const WITH_PRODUCERS = 13;
 
 const ROW_BYTES = 32;
 const ID_AT = 16;
@@ -38,7 +43,7 @@ export class UploadsOfWorld {
 
   constructor(seed: number) {
     this.random = new Random(seed ^ OWN);
-    this.isOn = seed % 2 === 0;
+    this.isOn = seed % 2 === 0 || (seed >= SETS_FROM && seed % 16 === WITH_PRODUCERS);
     this.isTidy = this.random.oneIn(4);
     this.#stagingBytes = (this.isTidy ? 1024 : this.random.pick(32, 128, 1024)) * KIB;
   }
@@ -121,6 +126,7 @@ export class UploadsOfProcess {
   /** It refers node `to` to an upload. */
   refers(to: NodeId, message: AppendRequest, body: Uint8Array): void {
     covers('a node is referred to an upload');
+    if (body.length > REFERENCE_BYTES) covers('a node is referred to an append of a session');
     const key = uploadKeyOf(body);
     const who = `node ${this.#node} refers node ${to} to an upload`;
     promise(message.entriesTerm === message.term, 'uploads', () => `${who} that was ordered in term ${message.entriesTerm}`);

@@ -41,9 +41,24 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
     from: SETS_FROM,
   },
   {
+    name: 'sessions that differ between nodes',
+    what: 'who follows notes another time of the last append of a session than who leads: after another election another one is forgotten',
+    patches: [
+      {
+        file: FOLD,
+        find: 'end - entryBytesOf(kindSize), this.timeMs)',
+        replace: "end - entryBytesOf(kindSize), this.timeMs + (change.what === 'sequence' ? 1 : 0))",
+      },
+    ],
+    foundBy: ['sessions', 'log state', 'soundness'],
+    withinSeeds: 60,
+    from: SETS_FROM,
+    foundAt: 10_001,
+  },
+  {
     name: 'repeat acknowledged before the commit',
     what: 'what is sent again is answered as soon as it is found, committed or not',
-    patches: [{ file: REPEATS, find: 'found.end <= this.#ports.memory.commit', replace: 'found.end > 0' }],
+    patches: [{ file: REPEATS, find: 'by <= commit', replace: 'by >= 0' }],
     foundBy: ['sessions', 'majority', 'history'],
     withinSeeds: 60,
     from: SETS_FROM,
