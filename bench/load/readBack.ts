@@ -7,6 +7,14 @@ import type { ReadBackParams, ReadBackResult } from './types.ts';
 program('readBack', async (params: ReadBackParams): Promise<ReadBackResult> => {
   const driver = await openDriver(params.log);
   let allEntries = 0;
+  let passes = 0;
+  const readOnce = async (see: (payload: Uint8Array) => void): Promise<void> => {
+    passes += 1;
+    if (params.isConsumer !== true) await driver.readAll(see);
+    else if (driver.consumeAll === undefined) throw new Error('this system has no consumers that it remembers');
+    // In a process of its own each load begins to count anew.
+    else await driver.consumeAll(`bench-${process.pid}-${passes}`, params.entries, see);
+  };
   /** Passes until `seconds` are over, at least one. Returns the entries seen. */
   const readFor = async (seconds: number): Promise<number> => {
     const deadline = performance.now() + seconds * 1000;
@@ -14,7 +22,7 @@ program('readBack', async (params: ReadBackParams): Promise<ReadBackResult> => {
     do {
       let found = 0;
       let bytes = 0;
-      await driver.readAll((payload) => {
+      await readOnce((payload) => {
         found += 1;
         bytes += payload.length;
       });

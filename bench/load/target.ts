@@ -11,6 +11,8 @@ export interface Target {
   readonly build?: string | undefined;
   /** The authority of the servers' certificates, in PEM; undefined: connections are not encrypted. */
   readonly ca?: string | undefined;
+  /** Whether the log takes once what a client sends again: by a producer's session, or an id of each message, which only those systems are asked for that have it. */
+  readonly isOnce?: boolean;
   /** What clients show to LogLog; undefined: nothing. */
   readonly token?: string | undefined;
   /** Whether the client goes on automatically when the server that it is connected to is no more, as its makers advise. */

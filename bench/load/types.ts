@@ -278,6 +278,8 @@ export interface LoopbackResult {
 /** Reads everything back, again and again until `seconds` have passed; a pass that finds not just `entries` is an error. */
 export interface ReadBackParams {
   readonly log: LogTarget;
+  /** Each pass is one of another consumer, whose position the servers remember after each entry. */
+  readonly isConsumer?: boolean;
   readonly payloadBytes: number;
   readonly entries: number;
   readonly warmUpSeconds: number;

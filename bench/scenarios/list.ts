@@ -11,6 +11,7 @@ import { clusterFailover } from './clusterFailover.ts';
 import { clusterOneInFlight } from './clusterOneInFlight.ts';
 import { clusterStability } from './clusterStability.ts';
 import { clusterStorm } from './clusterStorm.ts';
+import { consumers } from './consumers.ts';
 import { embedded } from './embedded.ts';
 import { fairness } from './fairness.ts';
 import { fanOut } from './fanOut.ts';
@@ -21,6 +22,7 @@ import { mixed } from './mixed.ts';
 import { oneInFlight } from './oneInFlight.ts';
 import { openLoop } from './openLoop.ts';
 import { peerProof } from './peerProof.ts';
+import { producers } from './producers.ts';
 import { read } from './read.ts';
 import { readBack } from './readBack.ts';
 import { restart } from './restart.ts';
@@ -45,10 +47,12 @@ export const SCENARIOS: readonly Scenario[] = [
   oneInFlight,
   spin,
   tls,
+  producers,
   openLoop,
   manyConnections,
   read,
   readBack,
+  consumers,
   tail,
   fanOut,
   mixed,

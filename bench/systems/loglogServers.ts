@@ -30,6 +30,8 @@ export interface LogLogPlan {
   readonly spin?: 'off';
   /** A node alone that asks for tokens, of which there are so many. */
   readonly tokens?: number;
+  /** Clients append as a producer. */
+  readonly isOnce?: boolean;
 }
 
 /** Starts a node in `directory` that asks for no token, makes so many, and ends it. */
@@ -56,6 +58,7 @@ export class LogLogServers implements RunningSystem {
   readonly #peers: readonly Peer[];
   readonly #block: PortBlock | undefined;
   readonly #ca: string | undefined;
+  readonly #isOnce: boolean;
   /** What clients show. */
   readonly tokens: readonly string[];
   readonly #nodes: readonly LogLogNode[];
@@ -63,13 +66,14 @@ export class LogLogServers implements RunningSystem {
   private constructor(
     { sizes }: Place,
     directory: string,
-    { build, spin }: LogLogPlan,
+    { build, spin, isOnce = false }: LogLogPlan,
     block: PortBlock | undefined,
     tls: Certificate | undefined,
     secret: readonly string[],
     tokens: readonly string[],
   ) {
     this.#ca = tls?.ca;
+    this.#isOnce = isOnce;
     this.tokens = tokens;
     const { segmentBytes, slots, windowBytes, electionTimeoutMs } = sizes;
     this.directory = directory;
@@ -138,7 +142,7 @@ export class LogLogServers implements RunningSystem {
   }
 
   async target(): Promise<Target> {
-    return { driver: 'loglog', urls: this.urls, build: this.#build, ca: this.#ca, token: this.tokens[0] };
+    return { driver: 'loglog', urls: this.urls, build: this.#build, ca: this.#ca, token: this.tokens[0], isOnce: this.#isOnce };
   }
 
   cpuSeconds(): number | undefined {

@@ -40,11 +40,11 @@ async function leads({ id, statePort }: Seat): Promise<boolean> {
   return streams.some(({ cluster }) => cluster?.leader === natsServerName(id));
 }
 
-function makeNats(nodes: 1 | 3, isSynced: boolean, isSecured = false): System {
+function makeNats(nodes: 1 | 3, isSynced: boolean, { isSecured = false, isOnce = false } = {}): System {
   const nodesText = nodes === 1 ? '1 node' : `${nodes} nodes`;
   const synced = nodes === 1 ? 'synced' : 'majority synced';
   return {
-    id: `nats${nodes === 1 ? '' : `-${nodes}`}${isSynced ? '-always' : ''}${isSecured ? '-tls' : ''}`,
+    id: `nats${nodes === 1 ? '' : `-${nodes}`}${isSynced ? '-always' : ''}${isSecured ? '-tls' : ''}${isOnce ? '-ids' : ''}`,
     label: `NATS JetStream, ${nodesText}, file storage, sync_interval ${isSynced ? 'always' : 'default'}`,
     driver: 'nats',
     nodes,
@@ -52,13 +52,16 @@ function makeNats(nodes: 1 | 3, isSynced: boolean, isSecured = false): System {
     isDurable: isSynced,
     program: { name: 'nats-server', debianPackage: 'nats-server', versionFlag: '--version' },
     since: isSynced ? SYNC_ALWAYS_SINCE : undefined,
-    ...(isSecured || nodes > 1 ? {} : { secured: makeNats(nodes, isSynced, true) }),
+    ...(isSecured || isOnce || nodes > 1
+      ? {}
+      : { secured: makeNats(nodes, isSynced, { isSecured: true }), once: makeNats(nodes, isSynced, { isOnce: true }) }),
     async start(place, path) {
       const folder = place.newFolder('nats');
       const tls = isSecured ? await makeCertificate(`${folder}-tls`) : undefined;
       return startServers(path, folder, nodes, {
         driver: 'nats',
         ca: tls?.ca,
+        isOnce,
         args(seat, seats) {
           const file = join(seat.folder, 'nats.conf');
           writeFileSync(file, natsConfiguration(seat, seats, isSynced, tls));

@@ -41,6 +41,8 @@ export interface ServerPlan {
   readonly electionTimeoutMs: number;
   /** The authority of the servers' certificates, in PEM; undefined: clients come without TLS. */
   readonly ca?: string | undefined;
+  /** As of {@link Target}. */
+  readonly isOnce?: boolean;
 }
 
 async function chooseSeats(folder: string, servers: number): Promise<Seat[]> {
@@ -69,7 +71,7 @@ class Servers implements RunningSystem {
   }
 
   async target(): Promise<Target> {
-    return { driver: this.#plan.driver, urls: await this.#plan.urls(this.#seats), ca: this.#plan.ca };
+    return { driver: this.#plan.driver, urls: await this.#plan.urls(this.#seats), ca: this.#plan.ca, isOnce: this.#plan.isOnce ?? false };
   }
 
   get folders(): readonly string[] {

@@ -45,6 +45,8 @@ export interface System {
   readonly since: Version | undefined;
   /** The same with TLS between clients and server; undefined: it is not measured so. */
   readonly secured?: System;
+  /** The same whose log takes once what is sent again; undefined: it has not got that, or is not measured so. */
+  readonly once?: System;
   /** Starts it on nothing, on free ports of loopback, and waits until it answers. `path` is that of its program. */
   start(place: Place, path: string): Promise<RunningSystem>;
 }

@@ -28,6 +28,11 @@ export interface Driver {
    * the call. A failure is a rejection that nobody handles.
    */
   subscribe(see: (payload: Uint8Array) => void): Promise<() => Promise<void>>;
+  /**
+   * The same as {@link readAll}, for the first `count` entries, by a consumer of that name, which is new and is remembered by the servers: it says of each entry that it
+   * has handled it. Resolves when they remember all of that. Undefined: the system has no such consumers.
+   */
+  consumeAll?(name: string, count: number, see: (payload: Uint8Array) => void): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -39,9 +39,10 @@ async function appendAll(log: LogClient, source: Source): Promise<void> {
   await last;
 }
 
-export async function open({ urls, build, ca, token }: Target): Promise<Driver> {
+export async function open({ urls, build, ca, token, isOnce = false }: Target): Promise<Driver> {
   const { connect } = await importClient(build);
-  const log = await connect(urls, { ...(ca === undefined ? {} : { tls: { ca } }), ...(token === undefined ? {} : { token }) });
+  const access = { ...(ca === undefined ? {} : { tls: { ca } }), ...(token === undefined ? {} : { token }) };
+  const log = await connect(urls, { ...access, ...(isOnce ? { producer: 'bench' } : {}) });
   return {
     keepsOrder: true,
     keepsLiveOrder: true,
@@ -52,6 +53,19 @@ export async function open({ urls, build, ca, token }: Target): Promise<Driver> 
       // Any node may be read from, and one that lags would end early. A node by itself does not lag, and may be without a majority to ask.
       const atLeast = urls.length > 1 ? (await log.end({ linearizable: true })).end : 0;
       for await (const batch of log.read({ atLeast }).batches()) seeAll(batch, see);
+    },
+    async consumeAll(name, count, see) {
+      const consumer = await log.consumer({ name });
+      let left = count;
+      for await (const entry of consumer) {
+        see(entry.payload);
+        left -= 1;
+        const kept = consumer.commit(entry);
+        if (left > 0) continue;
+        await kept;
+        break;
+      }
+      await consumer.close();
     },
     async subscribe(see) {
       const stream = log.subscribe({ from: (await log.end()).end }).batches();

@@ -32,7 +32,7 @@ interface Subscription {
 }
 
 interface Connection {
-  publish(subject: string, payload: Uint8Array, options: { reply: string }): void;
+  publish(subject: string, payload: Uint8Array, options: { reply: string; headers?: Headers }): void;
   subscribe(subject: string, options: { callback: (error: Error | null, message: Message) => void }): Subscription;
   /** Resolves when the connection is no more, with the reason if nobody asked for it. */
   closed(): Promise<unknown>;
@@ -48,11 +48,18 @@ interface Manager {
   readonly streams: { add(config: object): Promise<StreamInfo>; info(name: string): Promise<StreamInfo> };
   readonly consumers: {
     add(stream: string, config: object): Promise<{ readonly name: string }>;
+    info(stream: string, consumer: string): Promise<{ readonly num_pending: number; readonly num_ack_pending: number }>;
     delete(stream: string, consumer: string): Promise<boolean>;
   };
 }
 
+/** Of a message. */
+interface Headers {
+  set(name: string, value: string): void;
+}
+
 interface Transport {
+  headers(): Headers;
   connect(options: object): Promise<Connection>;
   createInbox(): string;
 }
@@ -242,6 +249,48 @@ async function consume(
   };
 }
 
+/** Acknowledges each message to a durable consumer, and waits until the server has all of that. */
+async function consumeAll(
+  { transport, manager, connection }: Session,
+  durable: string,
+  count: number,
+  see: (payload: Uint8Array) => void,
+): Promise<void> {
+  const inbox = transport.createInbox();
+  let subscription: Subscription | undefined;
+  const seen = new Promise<void>((resolve, reject) => {
+    let left = count;
+    subscription = connection.subscribe(inbox, {
+      callback: (error, message) => {
+        if (error !== null) reject(error);
+        else if (message.headers?.code !== CONTROL) {
+          see(message.data);
+          message.respond();
+          left -= 1;
+          if (left === 0) resolve();
+        } else if (message.reply) message.respond();
+      },
+    });
+    void connection.closed().then((reason) => reject(closedError(reason)));
+  });
+  await manager.consumers.add(STREAM, {
+    durable_name: durable,
+    deliver_subject: inbox,
+    deliver_policy: 'all',
+    ack_policy: 'explicit',
+    max_ack_pending: IN_FLIGHT_ENTRIES,
+    flow_control: true,
+    idle_heartbeat: HEARTBEAT_NANOSECONDS,
+  });
+  await seen;
+  for (;;) {
+    const { num_pending: due, num_ack_pending: unheard } = await manager.consumers.info(STREAM, durable);
+    if (due + unheard === 0) break;
+  }
+  subscription?.unsubscribe();
+  await manager.consumers.delete(STREAM, durable);
+}
+
 async function readAll(session: Session, see: (payload: Uint8Array) => void): Promise<void> {
   const { messages: due } = (await session.manager.streams.info(STREAM)).state;
   if (due === 0) return;
@@ -274,6 +323,15 @@ export async function open(target: Target): Promise<Driver> {
     window.fail(closedError(reason));
     acknowledgements.fail(closedError(reason));
   });
+  // By its id a message that came before, in the last two minutes, is known.
+  let messages = 0;
+  const idsOf = (): { headers?: Headers } => {
+    if (target.isOnce !== true) return {};
+    const headers = transport.headers();
+    messages += 1;
+    headers.set('Nats-Msg-Id', `${acknowledgements.inbox}-${messages}`);
+    return { headers };
+  };
   return {
     keepsOrder: true,
     keepsLiveOrder: true,
@@ -284,12 +342,13 @@ export async function open(target: Target): Promise<Driver> {
         if (window.inFlight >= most) await window.until(most - Math.ceil(most / 8));
         const payload = source.next();
         if (payload === undefined) break;
-        connection.publish(STREAM, payload, { reply: all });
+        connection.publish(STREAM, payload, { reply: all, ...idsOf() });
         window.sent();
       }
       await window.until(0);
     },
-    appendOne: (payload) => acknowledgements.of((reply) => connection.publish(STREAM, payload, { reply })),
+    appendOne: (payload) => acknowledgements.of((reply) => connection.publish(STREAM, payload, { reply, ...idsOf() })),
+    consumeAll: (name, count, see) => consumeAll(session, name, count, see),
     readAll: (see) => readAll(session, see),
     // As of every driver, a failure is a rejection that nobody handles.
     subscribe: (see) => consume(session, 'new', see, (error) => void Promise.reject(error)),

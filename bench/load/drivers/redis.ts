@@ -33,6 +33,11 @@ interface Redis {
   xreadBuffer(
     ...command: ['COUNT', number, 'BLOCK', 0, 'STREAMS', string, string]
   ): Promise<readonly (readonly [key: Buffer, entries: readonly StreamEntry[]])[] | null>;
+  xgroup(command: 'CREATE', key: string, group: string, from: string): Promise<unknown>;
+  xreadgroupBuffer(
+    ...command: ['GROUP', string, string, 'COUNT', number, 'STREAMS', string, '>']
+  ): Promise<readonly (readonly [key: Buffer, entries: readonly StreamEntry[]])[] | null>;
+  xack(key: string, group: string, ...ids: readonly Buffer[]): Promise<number>;
   disconnect(): void;
   on(event: 'error', listener: (error: Error) => void): void;
   quit(): Promise<unknown>;
@@ -70,6 +75,23 @@ async function readAll(redis: Redis, see: (payload: Uint8Array) => void): Promis
     seeAll(page, see);
     page = await next;
   }
+}
+
+/** Reads as the only consumer of a group, which the server remembers: what it was given and has not acknowledged, too. */
+async function consumeAll(redis: Redis, group: string, count: number, see: (payload: Uint8Array) => void): Promise<void> {
+  await redis.xgroup('CREATE', STREAM, group, FIRST_ID);
+  let acknowledged: Promise<unknown> = Promise.resolve();
+  for (let left = count; left > 0; ) {
+    const answer = await redis.xreadgroupBuffer('GROUP', group, 'bench', 'COUNT', PAGE_ENTRIES, 'STREAMS', STREAM, '>');
+    const page = answer?.[0]?.[1] ?? [];
+    if (page.length === 0) throw new Error(`the stream has ${left} entries less than are due`);
+    seeAll(page, see);
+    left -= page.length;
+    await acknowledged;
+    // A page at once: the next one is fetched meanwhile.
+    acknowledged = redis.xack(STREAM, group, ...page.map(([id]) => id));
+  }
+  await acknowledged;
 }
 
 /** Reads on as entries come. The connection waits, and does nothing else. */
@@ -116,6 +138,7 @@ export async function open({ urls, ca }: Target): Promise<Driver> {
     // What is not awaited is in the pipeline of its connection.
     appendOne: (payload) => first.xadd(STREAM, '*', FIELD, payload),
     readAll: (see) => readAll(first, see),
+    consumeAll: (name, count, see) => consumeAll(first, name, count, see),
     async subscribe(see) {
       const [last] = await first.xrevrangeBuffer(STREAM, '+', '-', 'COUNT', 1);
       const redis = connect();
