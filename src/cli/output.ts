@@ -139,6 +139,11 @@ export function grouped(value: number): string {
   return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
+/** How many there are: `1 segment`, `1,234 segments`. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${grouped(count)} ${count === 1 ? one : many}`;
+}
+
 /** Bytes for people: `12.3 MB`. */
 export function readableBytes(bytes: number): string {
   if (bytes < 1000) return `${bytes} B`;

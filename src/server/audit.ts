@@ -75,7 +75,8 @@ export class Audit {
     const outcome = thrown === undefined ? 'done' : code === undefined ? 'failed' : `refused with ${code}`;
     const { identity, from } = actor;
     const fields = { what, by: identity?.kind ?? 'open', id: identity?.id ?? '', name: identity?.name ?? '', from, detail, outcome };
-    const text = `audit: ${what} ${detail} by ${actorText(actor)}: ${outcome}`;
+    const who = fields.by === 'open' ? `somebody ${from}` : actorText(actor);
+    const text = `audit: ${what} ${detail} by ${who}: ${outcome}`;
     if (this.#log.audit === undefined) this.#log.info(text);
     else this.#log.audit(fields, text);
   }

@@ -12,7 +12,7 @@ import { type DirectoryLock, lockDirectory } from '../../storage/lock.ts';
 import { NodeDisk } from '../../storage/nodeDisk.ts';
 import { commandTimeoutOption, jsonOption, parseUrls, withExamples } from '../arguments.ts';
 import { withClient } from '../connection.ts';
-import { grouped, print, printJson, readableBytes, say } from '../output.ts';
+import { counted, grouped, print, printJson, readableBytes, say } from '../output.ts';
 import { Progress, percent } from '../progress.ts';
 
 interface BackupOptions {
@@ -48,7 +48,7 @@ function describe(directory: string, { manifest, from, addedFiles }: BackupRepor
   const speed =
     added === 0 ? 'nothing was new' : `${readableBytes(added)} new in ${seconds.toFixed(2)} s, ${readableBytes(added / seconds)}/s`;
   const wrote = addedFiles === 0 ? '' : `, ${grouped(addedFiles)} written`;
-  return `${directory}: the log from offset ${start} to ${end}, ${grouped(files.length)} files${wrote} (${speed})`;
+  return `${directory}: the log from offset ${start} to ${end}, ${counted(files.length, 'file')}${wrote} (${speed})`;
 }
 
 async function run(urls: readonly string[], given: string, { timeout, tokens = false, json = false }: BackupOptions): Promise<void> {

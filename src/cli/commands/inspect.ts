@@ -30,7 +30,7 @@ import type { Damage } from '../../storage/segmentImage.ts';
 import { jsonOption, parseCount, parseOffset, withExamples } from '../arguments.ts';
 import { asLine } from '../entryFormat.ts';
 import { EXIT, Quit } from '../exit.ts';
-import { grouped, Output, pairs, print, printJson, readableTime, say, table } from '../output.ts';
+import { counted, grouped, Output, pairs, print, printJson, readableTime, say, table } from '../output.ts';
 
 interface InspectOptions {
   readonly json?: boolean;
@@ -152,7 +152,7 @@ export function directoryPairs({ directory, identity, vote, start, end, commit, 
     ['log', `offsets ${start} to ${end}, committed up to ${commit} at least`],
     ['entries', grouped(segments.reduce((sum, { entries }) => sum + entries, 0))],
   );
-  if (leftover.length > 0) pairsOf.push(['trimmed', `${leftover.length} segments wait to be removed at the next start`]);
+  if (leftover.length > 0) pairsOf.push(['trimmed', `${counted(leftover.length, 'segment')} to be removed at the next start`]);
   return pairsOf;
 }
 

@@ -9,7 +9,7 @@ import { mirrorIdentity, PROMOTE_RANDOM_BYTES, type PromoteReport, planOf, promo
 import { lockDirectory } from '../../storage/lock.ts';
 import { NodeDisk } from '../../storage/nodeDisk.ts';
 import { jsonOption, parseInteger, withExamples } from '../arguments.ts';
-import { grouped, print, printJson, say } from '../output.ts';
+import { counted, grouped, print, printJson, say } from '../output.ts';
 import { commandHere, quoted } from '../ownCommand.ts';
 import { Progress, percent } from '../progress.ts';
 import { kindOfPath } from './inspect.ts';
@@ -22,7 +22,7 @@ interface PromoteOptions {
 
 function describe(directory: string, { clusterId, nodeId, start, mirrorEnd, segments }: PromoteReport): string {
   const call = `${commandHere()} serve --data ${quoted(directory)}${nodeId === 1 ? '' : ` --node ${nodeId}`}`;
-  return `${directory} is a log of its own, from offset ${start} to ${mirrorEnd}, ${grouped(segments)} segments
+  return `${directory} is a log of its own, from offset ${start} to ${mirrorEnd}, ${counted(segments, 'segment')}
 It is node ${nodeId} of cluster ${clusterId}, alone until others join it with empty directories
 
 Type next:

@@ -14,7 +14,7 @@ import type { Disk } from '../../storage/disk.ts';
 import { lockDirectory } from '../../storage/lock.ts';
 import { NodeDisk } from '../../storage/nodeDisk.ts';
 import { jsonOption, parseInteger, withExamples } from '../arguments.ts';
-import { grouped, print, printJson, readableBytes, readableTime } from '../output.ts';
+import { counted, grouped, print, printJson, readableBytes, readableTime } from '../output.ts';
 import { commandHere, quoted } from '../ownCommand.ts';
 import { Progress, percent } from '../progress.ts';
 import { kindOfPath } from './inspect.ts';
@@ -57,7 +57,7 @@ function describe(
   const bytes = backupEnd - start;
   const speed = `${readableBytes(bytes)} in ${seconds.toFixed(2)} s, ${readableBytes(bytes / seconds)}/s`;
   const call = `${commandHere()} serve --data ${quoted(data)}${node === 1 ? '' : ` --node ${node}`}`;
-  return `${data} has the log from offset ${start} to ${backupEnd}, ${grouped(segments)} segments, all verified (${speed})
+  return `${data} has the log from offset ${start} to ${backupEnd}, ${counted(segments, 'segment')}, all verified (${speed})
 ${holds(manifest)}${tokensText(tokens, droppedTokens)}
 It is node ${node} of cluster ${clusterId}, alone until others join it with empty directories
 

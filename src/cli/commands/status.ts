@@ -6,7 +6,7 @@ import type { NodeStatus } from '../../node/status.ts';
 import { jsonOption, timeoutOption, urlOption, withExamples } from '../arguments.ts';
 import { EXIT, Quit } from '../exit.ts';
 import { firstStatus, NoAnswer } from '../nodeStatus.ts';
-import { duration, grouped, pairs, print, printJson, readableBytes, readableTime, say } from '../output.ts';
+import { counted, duration, grouped, pairs, print, printJson, readableBytes, readableTime, say } from '../output.ts';
 import { certificateSentence, survey } from '../survey.ts';
 import { describeSurvey, sealText } from '../surveyText.ts';
 
@@ -85,7 +85,7 @@ function describe(status: NodeStatus): string {
     ...sealLines(seals),
     [
       'appended since start',
-      `${grouped(appends.entries)} entries in ${grouped(appends.batches)} messages, ${readableBytes(appends.bytes)}`,
+      `${counted(appends.entries, 'entry', 'entries')} in ${counted(appends.batches, 'message')}, ${readableBytes(appends.bytes)}`,
     ],
     ['clients', `${grouped(clients.connections)} connected, ${readableBytes(clients.sendBufferedBytes)} waiting to be sent`],
     ['resident memory', readableBytes(memory.residentBytes)],

@@ -8,7 +8,7 @@ import { lockDirectory } from '../../storage/lock.ts';
 import { NodeDisk } from '../../storage/nodeDisk.ts';
 import { applyTrim, planTrim, type TrimPlan } from '../../storage/trim.ts';
 import { jsonOption, parseOffset, withExamples } from '../arguments.ts';
-import { grouped, print, printJson, readableBytes } from '../output.ts';
+import { counted, print, printJson, readableBytes } from '../output.ts';
 import { kindOfPath } from './inspect.ts';
 
 interface TrimOptions {
@@ -20,7 +20,7 @@ interface TrimOptions {
 
 function describe({ bases, freedBytes, newStart, start }: TrimPlan, dryRun: boolean): string {
   if (bases.length === 0) return `nothing to trim: the log starts at offset ${start}, and only whole segments before the given offset go`;
-  const what = `${grouped(bases.length)} segments (${readableBytes(freedBytes)})`;
+  const what = `${counted(bases.length, 'segment')} (${readableBytes(freedBytes)})`;
   return dryRun
     ? `would remove ${what}; the log would start at offset ${newStart}`
     : `removed ${what}; the log starts at offset ${newStart}`;

@@ -9,7 +9,7 @@ import { examineDirectory, examineSegmentFile } from '../../storage/offline.ts';
 import type { SegmentFacts } from '../../storage/offlineSegment.ts';
 import type { Damage } from '../../storage/segmentImage.ts';
 import { commandTimeoutOption, jsonOption, parseUrls, withExamples } from '../arguments.ts';
-import { grouped, print, printJson, readableBytes, readableTime } from '../output.ts';
+import { counted, grouped, print, printJson, readableBytes, readableTime } from '../output.ts';
 import { Progress, percent } from '../progress.ts';
 import { kindOfPath, publicFacts, reportDamage } from './inspect.ts';
 
@@ -24,7 +24,7 @@ interface VerifyOptions {
 function foundIn(damage: readonly Damage[]): string {
   const files = new Set(damage.map(({ file }) => file)).size;
   if (files === 0) return 'no damage';
-  return `damage in ${files === 1 ? '1 file' : `${files} files`}`;
+  return `damage in ${counted(files, 'file')}`;
 }
 
 function speedOf(bytes: number, seconds: number): string {
@@ -38,7 +38,7 @@ function describeBackup({ directory, manifest, entries, damage }: BackupFacts, s
     takenMs === 0
       ? 'its first run did not come to the end: run loglog backup again'
       : `it has all that was acknowledged before ${readableTime(takenMs)}`;
-  return `${directory}: ${foundIn(damage)}; a backup of the log from offset ${start} to ${end}, ${grouped(manifest.files.length)} files, ${grouped(entries)} entries verified (${speedOf(end - start, seconds)})\n${taken}`;
+  return `${directory}: ${foundIn(damage)}; a backup of the log from offset ${start} to ${end}, ${counted(manifest.files.length, 'file')}, ${counted(entries, 'entry', 'entries')} verified (${speedOf(end - start, seconds)})\n${taken}`;
 }
 
 function describe(path: string, segments: readonly SegmentFacts[], damage: readonly Damage[], seconds: number): string {
@@ -51,7 +51,7 @@ function describe(path: string, segments: readonly SegmentFacts[], damage: reado
       return `${file}: ${what}; never acknowledged as committed, and cut when a node starts`;
     });
   lines.push(
-    `${path}: ${foundIn(damage)}; ${grouped(segments.length)} segments, ${grouped(entries)} entries verified (${speedOf(bytes, seconds)})`,
+    `${path}: ${foundIn(damage)}; ${counted(segments.length, 'segment')}, ${counted(entries, 'entry', 'entries')} verified (${speedOf(bytes, seconds)})`,
   );
   return lines.join('\n');
 }
