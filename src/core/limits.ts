@@ -429,8 +429,9 @@ export const MAX_LAST_ENTRIES = 1_000_000;
 export const LAST_FIRST_RANGE_BYTES = 64 * 1024;
 export const LAST_RANGE_BYTES = 64 * 1024 * 1024;
 
-/** How often a node looks how much of its disk is free; besides, at each new segment. */
+/** How often a node looks how much of its disk is free; besides, at each new segment. The second one while nothing is appended and there is room. */
 export const DISK_LOOK_MS = 1_000;
+export const DISK_IDLE_LOOK_MS = 5_000;
 
 /** The room for appends below which a disk is low, and critical, in segments and bytes, where no option says otherwise. */
 export const DISK_LOW_SEGMENTS = 8;
@@ -438,7 +439,10 @@ export const DISK_CRITICAL_SEGMENTS = 2;
 export const DISK_CRITICAL_BYTES = 64 * 1024 * 1024;
 
 /** How often the main thread shows that its event loop turns. */
-export const MAIN_BEAT_MS = 250;
+export const MAIN_BEAT_MS = 500;
+
+/** The raft thread of a node alone looks so often what there is to do: nobody waits for its heartbeats. */
+export const ALONE_HEARTBEAT_MS = 1_000;
 
 /**
  * A main thread that has not done so for this many election timeouts, and for this long, hangs: its node must not lead. The second bound is
@@ -446,6 +450,10 @@ export const MAIN_BEAT_MS = 250;
  */
 export const HANG_ELECTIONS = 3;
 export const MIN_HANG_MS = 3_000;
+
+/** Its raft thread looks each so many heartbeats whether it has, and no less than so often in the time that makes a hang. */
+export const HANG_LOOK_HEARTBEATS = 5;
+export const MIN_HANG_LOOKS = 3;
 
 /** Lines of its log that wait for a main thread that hangs, where they cannot be written without it. */
 export const MAX_HUNG_LINES = 100;

@@ -12,7 +12,7 @@
 // orders nothing either once too few nodes have room to make a majority.
 
 import type { Config } from '../core/config.ts';
-import { DISK_LOOK_MS } from '../core/limits.ts';
+import { DISK_IDLE_LOOK_MS, DISK_LOOK_MS } from '../core/limits.ts';
 import { DISK_CRITICAL, DISK_LOW, DISK_OK, STATE } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { Loop, Timer } from './loop.ts';
@@ -33,7 +33,7 @@ export interface DiskRoomPorts {
   readonly segments: Pick<Segments, 'spareBytes' | 'owedBytes' | 'giveUpSpare'>;
   /** Ids of the other nodes. */
   readonly others: readonly number[];
-  /** From one look to the next; 0: nobody looks. */
+  /** From one look to the next; 0: nobody looks; where it is not given, as usual, and less often while nothing is appended. */
   readonly lookMs?: number | undefined;
   freeBytes(): Promise<number>;
   /** Removes a file that was made ahead. */
@@ -75,6 +75,8 @@ export class DiskRoom {
   #refusal = '';
   #isOwnRefusal = false;
   #timer: Timer | undefined;
+  /** The log's end when the next look was planned. */
+  #end = -1;
 
   constructor(ports: DiskRoomPorts) {
     this.#ports = ports;
@@ -159,8 +161,13 @@ export class DiskRoom {
 
   #plan(): void {
     if (this.#isOver) return;
-    this.#timer = this.#ports.loop.after(
-      this.#ports.lookMs ?? DISK_LOOK_MS,
+    const { lookMs, memory, loop } = this.#ports;
+    const { tail } = memory;
+    // Nobody waits for news of a disk that has room: what is appended goes into files that are there, and each new one is a look.
+    const isIdle = tail === this.#end && this.#level === 'ok';
+    this.#end = tail;
+    this.#timer = loop.after(
+      lookMs ?? (isIdle ? DISK_IDLE_LOOK_MS : DISK_LOOK_MS),
       () => {
         void this.#look();
         this.#plan();

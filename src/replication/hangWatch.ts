@@ -1,5 +1,5 @@
-// Whether the main thread of this node answers. It bumps a word from a timer of its event loop; the raft thread counts its own heartbeats
-// since the word has moved. Beats, not time: a process that was stopped, or a machine that slept, counts one.
+// Whether the main thread of this node answers. It bumps a word from a timer of its event loop; the raft thread counts its own beats since the
+// word has moved, each some heartbeats long. Beats, not time: a process that was stopped, or a machine that slept, counts one.
 
 export class HangWatch {
   readonly #beatMs: number;

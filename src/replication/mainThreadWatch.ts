@@ -23,18 +23,24 @@ function answersSentence(seconds: string, leader: NodeId, self: NodeId): string 
   return `the main thread answers again, after ${seconds} s; ${now}`;
 }
 
+/** When a main thread that does not answer hangs, and how often that is looked at. */
+export interface HangTimes {
+  readonly hangMs: number;
+  readonly lookMs: number;
+}
+
 export class MainThreadWatch {
   readonly #memory: TailMemory;
   readonly #raft: Raft;
   readonly #ports: Pick<ReplicaPorts, 'log'>;
   readonly #watch: HangWatch;
 
-  /** A main thread that does not answer for `hangMs` of heartbeats hangs. */
-  constructor(memory: TailMemory, raft: Raft, ports: Pick<ReplicaPorts, 'log' | 'nowMs'>, hangMs: number) {
+  /** A main thread that does not answer for `hangMs` hangs; it is looked each `lookMs`, or later. */
+  constructor(memory: TailMemory, raft: Raft, ports: Pick<ReplicaPorts, 'log' | 'nowMs'>, { hangMs, lookMs }: HangTimes) {
     this.#memory = memory;
     this.#raft = raft;
     this.#ports = ports;
-    this.#watch = new HangWatch(ports.nowMs(), raft.settings.heartbeatMs, hangMs);
+    this.#watch = new HangWatch(ports.nowMs(), lookMs, hangMs);
   }
 
   /** Whether it hangs, as of the last look. */

@@ -29,7 +29,7 @@ import { DigestReport } from './digestReport.ts';
 import type { SegmentRange } from './feed.ts';
 import { Feeder } from './feeder.ts';
 import { Fetches, type FetchQuestion } from './fetches.ts';
-import { MainThreadWatch } from './mainThreadWatch.ts';
+import { type HangTimes, MainThreadWatch } from './mainThreadWatch.ts';
 import { describeNodes, NodesOfLog, REMOVED_SENTENCE } from './nodesOfLog.ts';
 import { oldCopySentence, RETURNED_SENTENCE } from './oldCopySentences.ts';
 import type { ReplicaPorts } from './ports.ts';
@@ -52,8 +52,8 @@ export interface ReplicaOptions {
   readonly peers: readonly Peer[];
   /** A node alone goes by its clock, whatever that does. */
   readonly trustsClock: boolean;
-  /** A node whose main thread does not answer for this long must not lead; see {@link MainThreadWatch}. */
-  readonly hangMs: number;
+  /** A node whose main thread does not answer for so long must not lead; see {@link MainThreadWatch}. */
+  readonly hang: HangTimes;
   readonly ports: ReplicaPorts;
 }
 
@@ -111,7 +111,7 @@ export class Replica {
   /** In this turn: the commit was taken back from the writers. */
   #hasTakenBack = false;
 
-  constructor({ settings, state, memory, tail, sealed, policy, newLevel, peers, trustsClock, hangMs, ports }: ReplicaOptions) {
+  constructor({ settings, state, memory, tail, sealed, policy, newLevel, peers, trustsClock, hang, ports }: ReplicaOptions) {
     this.raft = new Raft(settings, state);
     this.#memory = memory;
     this.#tail = tail;
@@ -129,7 +129,7 @@ export class Replica {
     tail.fold.onAccess = (news, by) => ports.access(news, by);
     this.#entries = new ReplicatedEntries(memory, tail, ports, this.#rareLog, this.#staged);
     this.#clock = new CoreClock(ports.nowMs(), settings.heartbeatMs);
-    this.#mainThread = new MainThreadWatch(memory, this.raft, ports, hangMs);
+    this.#mainThread = new MainThreadWatch(memory, this.raft, ports, hang);
     memory.lastEntry = this.raft.log.last;
     memory.setWord(WORD.COMMIT, this.raft.commit);
     this.#publishStanding();

@@ -51,6 +51,8 @@ export interface ListenerOptions {
 }
 
 export interface ListenerEvents {
+  /** There is one connection more, whoever it is of. */
+  came(): void;
   opened(session: Session): void;
   message(session: Session, message: ArrayBuffer): void;
   drained(session: Session): void;
@@ -296,6 +298,7 @@ export class Listener {
 
   #opened(inbox: Inbox<Session>, { identity, token }: Visitor): void {
     this.inboxes.add(inbox);
+    this.#events.came();
     if (identity !== undefined) this.#admit(inbox, identity);
     else if (this.#farewell !== undefined) inbox.session.cut();
     else this.#strangers.came(inbox, token);

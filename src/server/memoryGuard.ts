@@ -128,6 +128,7 @@ export class MemoryGuard<G extends Guarded> {
   #fruitlessLimit = MEMORY_FRUITLESS_CLOSES;
   #isRelieving = false;
   #timer: NodeJS.Timeout | undefined;
+  #isOver = false;
   #saidMs = Number.NEGATIVE_INFINITY;
 
   /** `maxMessageBytes`: the largest message that a connection may send. */
@@ -138,13 +139,25 @@ export class MemoryGuard<G extends Guarded> {
     this.#ports = ports;
   }
 
-  start(): void {
-    this.#timer = setInterval(() => carefully(this.#ports.broke, () => this.check()), MEMORY_CHECK_MS);
-    this.#timer.unref();
+  /** There is a connection, maybe the first one: from now on its memory is looked at, until none is left. */
+  came(): void {
+    if (this.#isOver) return;
+    this.#timer ??= setInterval(() => carefully(this.#ports.broke, () => this.#look()), MEMORY_CHECK_MS).unref();
   }
 
   stop(): void {
+    this.#isOver = true;
+    this.#rest();
+  }
+
+  #look(): void {
+    this.check();
+    if (this.#all[Symbol.iterator]().next().done === true) this.#rest();
+  }
+
+  #rest(): void {
     clearInterval(this.#timer);
+    this.#timer = undefined;
   }
 
   /** Looks at the memory, and begins to close connections where it is too much. */

@@ -167,6 +167,7 @@ export class LogServer implements Door {
         loop: engine.loop,
       },
       {
+        came: () => this.#memoryGuard.came(),
         opened: (session) => this.#reception.opened(session),
         message: (session, message) => this.#reception.message(session, new Uint8Array(message)),
         drained: (session) => this.#reception.drained(session),
@@ -252,7 +253,6 @@ export class LogServer implements Door {
     this.#port = await this.#listener.listen(answers);
     // It may have failed meanwhile, and closed its doors before this one was open.
     if (engine.error !== undefined) throw engine.error;
-    this.#memoryGuard.start();
     this.#tls?.watch();
   }
 

@@ -22,6 +22,7 @@ import type { RaftSettings } from '../raft/core.ts';
 import type { NodeId, PeerMessage } from '../raft/messages.ts';
 import { TermTable } from '../raft/termTable.ts';
 import { Admission, type AdmissionPorts } from '../replication/admission.ts';
+import type { HangTimes } from '../replication/mainThreadWatch.ts';
 import type { ReplicaPorts } from '../replication/ports.ts';
 import { Replica } from '../replication/replica.ts';
 import { beforeStart } from '../storage/dataDirectory.ts';
@@ -79,7 +80,7 @@ export interface RaftHostOptions {
   readonly setup: Omit<RaftSetup, 'shared' | 'host' | 'proof'>;
   readonly settings: RaftSettings;
   /** As in `ReplicaOptions`. */
-  readonly hangMs: number;
+  readonly hang: HangTimes;
   readonly memory: TailMemory;
   readonly ports: RaftHostPorts;
 }
@@ -109,7 +110,7 @@ export class RaftHost {
   #lackedLeader = false;
 
   /** Takes part in nothing before {@link start}. */
-  constructor({ setup, settings, hangMs, memory, ports }: RaftHostOptions) {
+  constructor({ setup, settings, hang, memory, ports }: RaftHostOptions) {
     this.#setup = setup;
     this.#memory = memory;
     this.#ports = ports;
@@ -136,7 +137,7 @@ export class RaftHost {
       newLevel: levels.highest,
       peers,
       trustsClock,
-      hangMs,
+      hang,
       ports: this.#replicaPorts(),
     });
     this.admission = this.#makeAdmission();

@@ -6,9 +6,12 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { assert } from '../core/assert.ts';
 import { type LogError, toPlainError } from '../core/errors.ts';
 import {
+  ALONE_HEARTBEAT_MS,
   COLD_READERS,
   HANG_ELECTIONS,
+  HANG_LOOK_HEARTBEATS,
   MAX_APPEND_BYTES,
+  MIN_HANG_LOOKS,
   MIN_HANG_MS,
   PEER_WINDOW_BYTES,
   RAFT_DESCRIPTOR_WAIT_MS,
@@ -18,6 +21,7 @@ import { follow } from '../memory/follow.ts';
 import { spinOf } from '../memory/processors.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
 import type { RaftSettings } from '../raft/core.ts';
+import type { HangTimes } from '../replication/mainThreadWatch.ts';
 import { saveGeneration, saveKnown, saveNodes, saveRemoved, saveStanding, saveStart, writeVote } from '../storage/dataDirectory.ts';
 import { diskOf } from '../storage/unsyncedDisk.ts';
 import type { FromRaft, RaftSetup, ToRaft } from './messages.ts';
@@ -28,18 +32,23 @@ import { RaftHost, type RaftHostPorts } from './raftHost.ts';
 const DISK_TIMEOUT_ELECTIONS = 5;
 const MIN_DISK_TIMEOUT_MS = 3_000;
 
-function settingsOf({ node, nodes, electionTimeoutMs, identity, shared }: RaftSetup): RaftSettings {
+function settingsOf({ node, nodes, peers, electionTimeoutMs, identity, shared }: RaftSetup): RaftSettings {
   return {
     id: node,
     instance: identity.instance,
     nodes,
     electionTimeoutMs,
-    heartbeatMs: electionTimeoutMs / 10,
+    heartbeatMs: peers.length === 0 ? ALONE_HEARTBEAT_MS : electionTimeoutMs / 10,
     diskTimeoutMs: Math.max(MIN_DISK_TIMEOUT_MS, DISK_TIMEOUT_ELECTIONS * electionTimeoutMs),
     windowBytes: Math.min(PEER_WINDOW_BYTES, shared.shape.segmentBytes),
     maxAppendBytes: MAX_APPEND_BYTES,
     random: Math.random,
   };
+}
+
+function hangTimesOf({ electionTimeoutMs }: RaftSetup, { heartbeatMs }: RaftSettings): HangTimes {
+  const hangMs = Math.max(MIN_HANG_MS, HANG_ELECTIONS * electionTimeoutMs);
+  return { hangMs, lookMs: Math.min(HANG_LOOK_HEARTBEATS * heartbeatMs, hangMs / MIN_HANG_LOOKS) };
 }
 
 /** `cluster`: the ways to the others; undefined: this node is alone. */
@@ -88,10 +97,11 @@ const memory = TailMemory.attach(setup.shared);
 const tell = (message: FromRaft): void => port.postMessage(message);
 // A node alone has no use for sockets and piscina, which take as much memory as all else that this thread loads.
 const cluster = setup.peers.length === 0 ? undefined : (await import('./raftCluster.ts')).makeCluster(setup, tell);
+const settings = settingsOf(setup);
 const raft = new RaftHost({
   setup,
-  settings: settingsOf(setup),
-  hangMs: Math.max(MIN_HANG_MS, HANG_ELECTIONS * setup.electionTimeoutMs),
+  settings,
+  hang: hangTimesOf(setup, settings),
   memory,
   ports: portsOf(setup, memory, cluster, () => port.close()),
 });

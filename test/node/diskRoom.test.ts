@@ -3,7 +3,8 @@
 import { expect, test } from 'vitest';
 import { configure } from '../../src/core/config.ts';
 import { asProperties } from '../../src/core/giving.ts';
-import { DISK_CRITICAL, DISK_OK, STATE } from '../../src/memory/map.ts';
+import { DISK_IDLE_LOOK_MS, DISK_LOOK_MS } from '../../src/core/limits.ts';
+import { DISK_CRITICAL, DISK_OK, STATE, WORD } from '../../src/memory/map.ts';
 import { type DiskLevel, DiskRoom, levelOf } from '../../src/node/diskRoom.ts';
 import { smallMemory } from '../crash/testNode.ts';
 
@@ -44,6 +45,8 @@ interface Room {
   readonly discarded: string[];
   readonly state: { free: number | undefined; spares: string[]; owedBytes: number };
   look(free: number | undefined): Promise<void>;
+  /** How long it is until the next look. */
+  readonly dueMs: number;
 }
 
 async function make(others: readonly number[] = []): Promise<Room> {
@@ -52,13 +55,15 @@ async function make(others: readonly number[] = []): Promise<Room> {
   const state: Room['state'] = { free: 1000, spares: [], owedBytes: 0 };
   const [refusals, lines, discarded]: string[][] = [[], [], []];
   let due = (): void => undefined;
+  let dueMs = 0;
   const room = new DiskRoom({
     memory,
     bounds: BOUNDS,
     others,
     loop: {
-      after: (_ms, run) => {
+      after: (ms, run) => {
         due = run;
+        dueMs = ms;
         return { cancel: () => undefined };
       },
     },
@@ -88,7 +93,12 @@ async function make(others: readonly number[] = []): Promise<Room> {
     due();
     await new Promise((resolve) => setImmediate(resolve));
   };
-  return { room, memory, refusals: refusals ?? [], lines: lines ?? [], discarded: discarded ?? [], state, look };
+  return {
+    ...{ room, memory, refusals: refusals ?? [], lines: lines ?? [], discarded: discarded ?? [], state, look },
+    get dueMs() {
+      return dueMs;
+    },
+  };
 }
 
 test('a critical disk refuses appends until there is clearly more room, and says each once', async () => {
@@ -111,6 +121,27 @@ test('a critical disk refuses appends until there is clearly more room, and says
     expect.stringContaining('there is room again, and appends are taken, but the disk is low'),
     expect.stringContaining('the disk has room again'),
   ]);
+});
+
+test('a node on which nothing is appended looks less often, unless it waits for room', async () => {
+  const node = await make();
+  await node.look(1000);
+  expect(node.dueMs).toBe(DISK_IDLE_LOOK_MS);
+  node.memory.setWord(WORD.TAIL, 1);
+  await node.look(1000);
+  expect(node.dueMs).toBe(DISK_LOOK_MS);
+  for (const [free, ms] of [
+    [1000, DISK_IDLE_LOOK_MS],
+    [150, DISK_IDLE_LOOK_MS],
+    [150, DISK_LOOK_MS],
+    [50, DISK_LOOK_MS],
+    [50, DISK_LOOK_MS],
+    [1000, DISK_LOOK_MS],
+    [1000, DISK_IDLE_LOOK_MS],
+  ]) {
+    await node.look(free);
+    expect([free, node.dueMs]).toEqual([free, ms]);
+  }
 });
 
 test('files made ahead are room, what open segments have yet to take is none, and nothing is made ahead of what is kept', async () => {

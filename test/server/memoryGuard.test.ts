@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import {
   MEMORY_CHECK_MS,
   MEMORY_FRUITLESS_CLOSES,
@@ -175,6 +175,36 @@ describe('A3: memory of messages that are not whole', () => {
     expect(all.filter(({ pings }) => pings > 0)).toHaveLength(MEMORY_PROBES);
     rig.check();
     expect(all.filter(({ pings }) => pings > 0)).toHaveLength(2 * MEMORY_PROBES);
+  });
+
+  test('it is looked at while there are connections, and no longer: an idle node is not woken for it', () => {
+    vi.useFakeTimers();
+    try {
+      const rig = new Rig();
+      const looks = vi.spyOn(rig.guard, 'check');
+      const pass = (): number => {
+        looks.mockClear();
+        vi.advanceTimersByTime(10 * MEMORY_CHECK_MS);
+        return looks.mock.calls.length;
+      };
+      expect(pass()).toBe(0);
+      for (const time of ['first', 'second']) {
+        rig.add(2, time, 0);
+        rig.guard.came();
+        rig.guard.came();
+        expect(pass()).toBe(10);
+        rig.all.length = 0;
+        // The last one may have left something.
+        expect(pass()).toBe(1);
+        expect(vi.getTimerCount()).toBe(0);
+      }
+      rig.guard.came();
+      rig.guard.stop();
+      rig.guard.came();
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test('the bound is an eighth of what the machine or the container has, up to 512 MiB', () => {

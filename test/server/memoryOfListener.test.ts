@@ -29,6 +29,7 @@ async function listenGuarded(boundBytes: number) {
     },
     {
       ...NO_SESSIONS,
+      came: () => guard.came(),
       // The first one waits for something.
       opened: (session) => {
         session.unacknowledgedAppends = isFirst ? 1 : 0;
@@ -52,7 +53,6 @@ async function listenGuarded(boundBytes: number) {
       { warn: nothing, broke: rethrow },
     ),
   );
-  guard.start();
   onTestFinished(() => guard.stop());
   return { port, guard, grown, listener };
 }

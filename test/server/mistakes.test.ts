@@ -123,7 +123,7 @@ describe('on a timer', () => {
       warn: nothing,
       broke: (thrown) => void broke.push(thrown),
     });
-    guard.start();
+    guard.came();
     onTestFinished(() => guard.stop());
     await eventually(() => broke.length > 0, 'it is told');
   });

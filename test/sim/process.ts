@@ -119,7 +119,7 @@ export class Process {
     this.#raft = new RaftHost({
       setup: { ...setup, levels: world.levels, directLog: undefined },
       settings,
-      hangMs: HANG_ELECTIONS * settings.electionTimeoutMs,
+      hang: { hangMs: HANG_ELECTIONS * settings.electionTimeoutMs, lookMs: settings.heartbeatMs },
       memory,
       ports: raftPorts(this, {
         makeLinks: (options) => {

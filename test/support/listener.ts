@@ -24,6 +24,7 @@ export const LISTENER_OPTIONS: Parameters[0] = {
 
 /** Sessions whose messages nobody looks at. */
 export const NO_SESSIONS: Parameters[1] = {
+  came: nothing,
   opened: nothing,
   message: nothing,
   drained: nothing,

@@ -101,7 +101,7 @@ export class TestReplica {
       newLevel: LOG_LEVEL,
       peers: handlers.peers ?? [],
       trustsClock: false,
-      hangMs: 100 * ELECTION_MS,
+      hang: { hangMs: 100 * ELECTION_MS, lookMs: ELECTION_MS / 10 },
       ports,
     });
   }
