@@ -2,7 +2,7 @@
 
 import type { LoadName, UploadsMode } from './load/types.ts';
 
-export type Unit = 'entries/s' | 'MB/s' | 'ms' | 's' | 'MB' | '%' | '×' | 'bytes' | 's/million' | '';
+export type Unit = 'entries/s' | 'MB/s' | 'ms' | 's' | 'MB' | '%' | '×' | 'bytes' | 's/million' | '/s' | '';
 
 /** What a value must be, on the machine that the targets are meant for: two cores. */
 export interface Target {

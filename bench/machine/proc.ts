@@ -1,6 +1,6 @@
 // What the system tells of a process: CPU time, resident memory and reads from storage, from /proc.
 
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** Linux counts CPU time in ticks of 10 ms, whatever the kernel's own clock. */
 const TICKS_PER_SECOND = 100;
@@ -31,6 +31,19 @@ export function processResident(pid: number): Resident | undefined {
     const status = readFileSync(`/proc/${pid}/status`, 'utf8');
     const kibibytes = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]);
     return { now: kibibytes('VmRSS') * 1024, peak: kibibytes('VmHWM') * 1024 };
+  } catch {
+    return undefined;
+  }
+}
+
+/** How often the threads of a process that are there have given a processor back since they began, as each does before it is woken; undefined where the system does not tell. */
+export function processSleeps(pid: number): number | undefined {
+  try {
+    const threads = readdirSync(`/proc/${pid}/task`);
+    const sleeps = threads.map(
+      (id) => /^voluntary_ctxt_switches:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/task/${id}/status`, 'utf8'))?.[1],
+    );
+    return sleeps.reduce((sum, count) => sum + Number(count), 0);
   } catch {
     return undefined;
   }

@@ -37,6 +37,7 @@ import { trickledUploads } from './trickledUploads.ts';
 import { trims } from './trims.ts';
 import { underAttack } from './underAttack.ts';
 import { uploads } from './uploads.ts';
+import { wakeUpsScenario } from './wakeUps.ts';
 
 export const SCENARIOS: readonly Scenario[] = [
   limits,
@@ -59,6 +60,7 @@ export const SCENARIOS: readonly Scenario[] = [
   underAttack,
   fairness,
   memory,
+  wakeUpsScenario,
   restart,
   restartIdle,
   startSegments,
