@@ -325,6 +325,9 @@ export const EXAMINE_BYTES = 1024 * 1024;
 export const EXAMINE_MIN_BYTES = 64 * 1024;
 export const EXAMINE_BUSY_MS = 20;
 
+/** Mebibytes for the young objects of threads that make few: each would take several times that from the system. */
+export const QUIET_YOUNG_MB = 1;
+
 /** A helper thread that has nothing to do for this long ends; one that has begun an examination is given some work of no bytes this often. */
 export const IDLE_THREAD_MS = 10_000;
 export const EXAMINE_TOUCH_MS = 4_000;

@@ -95,7 +95,7 @@ assert(port !== null, 'the raft thread is a worker');
 const setup = workerData as RaftSetup;
 const memory = TailMemory.attach(setup.shared);
 const tell = (message: FromRaft): void => port.postMessage(message);
-// A node alone has no use for sockets and piscina, which take as much memory as all else that this thread loads.
+// A node alone has no use for sockets and piscina, which take memory.
 const cluster = setup.peers.length === 0 ? undefined : (await import('./raftCluster.ts')).makeCluster(setup, tell);
 const settings = settingsOf(setup);
 const raft = new RaftHost({

@@ -2,6 +2,7 @@
 
 import { Worker } from 'node:worker_threads';
 import { fromPlainError, toPlainError } from '../core/errors.ts';
+import { QUIET_YOUNG_MB } from '../core/limits.ts';
 import { loadedOrEnded } from './loading.ts';
 import type { FromRaft, RaftChannel, RaftListener, RaftSetup, ToRaft } from './messages.ts';
 import { threadFlags } from './threadFlags.ts';
@@ -19,6 +20,8 @@ export class RaftWorker implements RaftChannel {
       workerData: setup,
       name: 'raft',
       execArgv: threadFlags(),
+      // One of a node alone has next to nothing to do.
+      ...(setup.peers.length === 0 ? { resourceLimits: { maxYoungGenerationSizeMb: QUIET_YOUNG_MB } } : {}),
     });
   }
 

@@ -4,7 +4,7 @@
 import { EventEmitter } from 'node:events';
 import { Piscina } from 'piscina';
 import { fromPlainError, LogError, toPlainError } from '../core/errors.ts';
-import { IDLE_THREAD_MS } from '../core/limits.ts';
+import { IDLE_THREAD_MS, QUIET_YOUNG_MB } from '../core/limits.ts';
 import { loadedOrEnded } from './loading.ts';
 import type { TaskName, TaskOutcome, Tasks, WorkerSetup } from './messages.ts';
 import { threadFlags } from './threadFlags.ts';
@@ -55,6 +55,8 @@ export class ThreadPool {
       // An idle thread sleeps in Atomics.wait; our tasks leave nothing behind that would need its event loop.
       atomics: 'sync',
       recordTiming: false,
+      // The log's bytes are in shared memory, and what a task leaves behind is little.
+      resourceLimits: { maxYoungGenerationSizeMb: QUIET_YOUNG_MB },
     });
     this.#pool.on('message', (threadId: number) => this.#loaded.add(threadId));
     this.#pool.on('error', (thrown: unknown) => this.#threadFailed(thrown));
