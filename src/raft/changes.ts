@@ -37,8 +37,8 @@ export class Changes {
 
   /**
    * The first configuration of a log that has none: the nodes that the core's settings name, each with the directory that the link to it leads to. It is a voter if
-   * it counts and could lead, and a learner otherwise: so a node that is still to be admitted counts from its promotion on. The addresses are for the shell to add.
-   * Undefined: there is one, or a node has not greeted this one yet.
+   * it counts, and a learner otherwise: so a node that is still to be admitted counts from its promotion on. The addresses are for the shell to add. Undefined: there is
+   * one; or a node has not greeted this one yet, has not said in this term whether it counts, or counts and is about to be of age: none of these is to count less for that.
    */
   get first(): Configuration | undefined {
     const { members, settings, standing } = this.#core;
@@ -47,10 +47,10 @@ export class Changes {
     const found: Member[] = [
       { id: settings.id, instance: settings.instance, role: standing === 'voter' ? 'voter' : 'learner', ...unaddressed },
     ];
-    for (const [id, { isVoter, mayLead }] of this.#peers) {
+    for (const [id, { isVoter, mayLead, ackedRound }] of this.#peers) {
       const instance = members.instanceOf(id);
-      if (instance === undefined) return undefined;
-      found.push({ id, instance, role: isVoter && mayLead ? 'voter' : 'learner', ...unaddressed });
+      if (instance === undefined || ackedRound === 0 || (isVoter && !mayLead)) return undefined;
+      found.push({ id, instance, role: isVoter ? 'voter' : 'learner', ...unaddressed });
     }
     return found.sort((a, b) => a.id - b.id);
   }

@@ -154,12 +154,17 @@ export class NodesOfLog {
   /** The set that comes next; undefined: it is what it should be, or cannot be that yet. */
   next(): Configuration | undefined {
     const { latest } = this.#raft.members;
-    const next = latest === undefined ? this.#first() : this.#after(latest.members);
-    return next !== undefined && this.#hasRoomFor(next) ? next : undefined;
+    for (const next of latest === undefined ? [this.#first()] : this.#after(latest.members))
+      if (next !== undefined && this.#hasRoomFor(next) && this.#raft.refusalOf(next) === undefined) return next;
+    return undefined;
   }
 
-  #after(members: Configuration): Configuration | undefined {
-    return this.#withNewDisk(members) ?? this.#withPromoted(members) ?? this.#withListed(members) ?? this.#withAddresses(members);
+  /** What it should become, one step each, the most urgent first: what cannot be now keeps nothing else from being. */
+  *#after(members: Configuration): Generator<Configuration | undefined> {
+    yield* this.#withNewDisks(members);
+    yield* this.#withPromoted(members);
+    yield this.#withListed(members);
+    yield this.#withAddresses(members);
   }
 
   /** Whether the log has another part in it than the list that this directory was given before the log said anything: then no list counts any more. */
@@ -208,7 +213,7 @@ export class NodesOfLog {
    * A node's id has another disk than the set says: it is a learner with that one, and the one that was lost never counts again. Only for a disk that answers: a
    * link to a process that has ended may be older than what the set says, and whatever is replaced is locked out for good.
    */
-  #withNewDisk(members: Configuration): Configuration | undefined {
+  *#withNewDisks(members: Configuration): Generator<Configuration> {
     const { members: known, settings, leadership } = this.#raft;
     for (const member of members) {
       const isOwn = member.id === settings.id;
@@ -219,13 +224,12 @@ export class NodesOfLog {
       const replaced: Member = { ...member, instance, role: member.role === 'reader' ? 'reader' : 'learner' };
       if (hasDirectory(known.removed, replaced)) continue;
       const next = members.map((each) => (each === member ? replaced : each));
-      if (faultOfConfiguration(next) === undefined) return next;
+      if (faultOfConfiguration(next) === undefined) yield next;
     }
-    return undefined;
   }
 
   /** A learner that has all that is committed becomes a voter. */
-  #withPromoted(members: Configuration): Configuration | undefined {
+  *#withPromoted(members: Configuration): Generator<Configuration> {
     const { leadership, commit, standing, settings } = this.#raft;
     for (const member of members) {
       if (member.role !== 'learner') continue;
@@ -234,9 +238,8 @@ export class NodesOfLog {
       const isOwn = member.id === settings.id && standing === 'voter';
       if (!isReady && !isOwn) continue;
       const promoted: Member = { ...member, role: 'voter' };
-      return members.map((each) => (each === member ? promoted : each));
+      yield members.map((each) => (each === member ? promoted : each));
     }
-    return undefined;
   }
 
   /** Whether the state of the log stays within its bound, with all that was removed until then. */

@@ -297,8 +297,10 @@ export class World implements CoreWorld {
       disk !== undefined &&
       (disk.start >= entry.end || disk.entries.some(({ id }) => id === entry.id) || this.#watch.isNews(node, disk, entry.id));
     const voters = latest === undefined ? [] : votersOf(latest.members);
+    // What a disk acknowledged may be counted right after it was lost.
+    const had = (id: NodeId): boolean => [...this.disks].some(([key, disk]) => key.startsWith(`${id}/`) && has(disk));
     const holders = isByIds
-      ? this.founders.filter((id) => has(this.node(id)?.disk)).length
+      ? this.founders.filter(had).length
       : voters.filter((voter) => has(this.disks.get(keyOf(voter)))).length;
     const needed = majorityOf(isByIds ? this.founders.length : voters.length);
     promise(

@@ -166,7 +166,7 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: CHANGES,
-        find: "role: isVoter && mayLead ? 'voter' : 'learner'",
+        find: "role: isVoter ? 'voter' : 'learner'",
         replace: "role: isVoter || mayLead || id > 0 ? 'voter' : 'learner'",
       },
     ],

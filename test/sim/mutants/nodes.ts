@@ -62,7 +62,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'src/raft/changes.ts',
-        find: "role: isVoter && mayLead ? 'voter' : 'learner'",
+        find: "role: isVoter ? 'voter' : 'learner'",
         replace: "role: isVoter || !mayLead ? 'voter' : 'learner'",
       },
     ],
