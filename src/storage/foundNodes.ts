@@ -11,6 +11,7 @@ import { UNTOLD } from '../format/controlFold.ts';
 import { type NodesAt, nodeChanges } from '../format/nodeChanges.ts';
 import { LogFold } from '../memory/logFold.ts';
 import type { StorageContext } from './context.ts';
+import type { Identity } from './dataDirectory.ts';
 import { RECOVERY_SLOT } from './openSegment.ts';
 import { SegmentReader } from './segmentReader.ts';
 
@@ -55,8 +56,7 @@ interface FoundLog {
  */
 export function foundNodes(context: StorageContext, log: FoundLog): FoundNodes {
   const { identity, memory } = context;
-  // What a log of before generations was restored with begins anywhere; nobody told that one to begin anew.
-  if (log.start === log.end) return { ...NOTHING, isUnknown: identity.startTerm > 0 && identity.generation !== undefined };
+  if (log.start === log.end) return { ...NOTHING, isUnknown: identity.startTerm > 0 && !isRestored(identity) };
   if (new LogFold(memory).level < MEMBERS_LEVEL) return NOTHING;
   const segments = segmentsFrom(log);
   let state: LogState = UNTOLD;
@@ -74,6 +74,15 @@ export function foundNodes(context: StorageContext, log: FoundLog): FoundNodes {
     } else configurations.push(...changes);
   }
   return { configurations, removed, isUnknown: false };
+}
+
+/**
+ * Whether the log of a directory, which is empty and does not begin at 0, is one of before generations that was restored so, for a node alone, or mirrored: nobody told that
+ * one to begin anew. One that was told may not know its generation yet, and ids that node.json has by then may be a copy of what its log said before.
+ */
+function isRestored({ generation, mirror, isFounder, nodes, known }: Identity): boolean {
+  const isAlone = isFounder && nodes === null && Object.keys(known).length === 0;
+  return generation === undefined && (mirror !== undefined || isAlone);
 }
 
 /** The segments from the one on that holds the commit bound, or the last that has entries. */

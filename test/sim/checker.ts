@@ -97,6 +97,8 @@ export class Checker {
   readonly #shadows = new Map<NodeId, Shadow>();
   /** Votes: by term and node. */
   readonly #votes = new Map<string, NodeId>();
+  /** By data directory: the ids that count by it while its log says no set, and whether node.json has had a copy of a set instead since. */
+  readonly #lists = new Map<string, { list: readonly NodeId[]; isReplaced: boolean }>();
 
   constructor(nodes: readonly SimNode[], start: number) {
     this.ledger = new Ledger(start);
@@ -263,6 +265,7 @@ export class Checker {
     );
     shadow.isFounder = process.identity.isFounder;
     shadow.instance = process.identity.instance;
+    this.#noteList(process);
     const who = `node ${process.id}`;
     promise(
       isDamaged || end >= shadow.durable,
@@ -296,6 +299,32 @@ export class Checker {
     if (!wasDamaged) return;
     process.world.openDamages.isWhole(process.node);
     this.mended(process);
+  }
+
+  /** Which ids count by a directory is what it was started with as long as its log has said nothing, and is not asked again. */
+  #noteList({ identity, replica }: Process): void {
+    const { settings, members } = replica.raft;
+    const known = this.#lists.get(identity.instance);
+    if (known === undefined) this.#lists.set(identity.instance, { list: members.isByIds ? settings.nodes : [], isReplaced: false });
+    else if (members.isByIds && !known.isReplaced) known.list = settings.nodes;
+  }
+
+  /** The process is about to have ids of a set in node.json. */
+  replacesList({ identity }: Process): void {
+    const known = this.#lists.get(identity.instance);
+    if (known !== undefined) known.isReplaced = true;
+  }
+
+  /** Nobody counts by ids of a set that its log does not say: the log may have come far since, and majorities of those ids have no node in common with its own. */
+  #checkList({ id, identity, replica }: Process, { isOldCopy }: Shadow): void {
+    const { settings, members } = replica.raft;
+    const known = this.#lists.get(identity.instance);
+    if (!members.isByIds || isOldCopy || !doesCount(identity.standing) || known?.isReplaced !== true) return;
+    promise(
+      `${settings.nodes}` === `${known.list}`,
+      'sets of nodes',
+      () => `node ${id} counts by the ids ${settings.nodes} of a set that its log does not say; it was started with ${known.list}`,
+    );
   }
 
   /** The node's disk was damaged, and the node takes it for what it was before. */
@@ -527,8 +556,8 @@ export class Checker {
   #says(process: Process, shadow: Shadow, members: Configuration | undefined, offset: number, bytes: number): void {
     const who = `the log of node ${process.id} at ${offset}`;
     promise(members !== undefined, 'sets of nodes', () => `${who} says a set that nobody writes`);
-    // Who joins a log that says it counts by no list.
-    const list = process.replica.raft.settings.nodes;
+    // Who joins a log that says it counts by no list. A start reads all of the log again, and node.json may have ids of a later set by then.
+    const list = this.#lists.get(process.identity.instance)?.list ?? [];
     if (offset > 0 && (shadow.sets.length > 0 || list.length > 0)) checkStep(who, setAt(shadow.sets), members, list);
     const isOwn = shadow.isLeader && offset >= this.ledger.end && process.replica.raft.log.end === offset + bytes;
     const { commit } = process.memory;
@@ -539,6 +568,7 @@ export class Checker {
   /** What the core takes for the set in force is what the log says, and so is what the state of the log has at its end. */
   #checkSet(process: Process, shadow: Shadow): void {
     const { members, log } = process.replica.raft;
+    this.#checkList(process, shadow);
     if (members.isUnknown) return;
     const own = setAt(shadow.sets, log.end);
     const isSame = own === undefined ? members.latest === undefined : isSameConfiguration(own, members.latest?.members ?? []);

@@ -94,7 +94,10 @@ export function raftPorts(process: Process, events: RaftPartEvents): RaftHostPor
       checkGeneration(process, before.standing, generation);
       return saved(before, saveGeneration(disk, DIRECTORY, before, generation));
     },
-    saveNodes: (before, nodes) => saved(before, saveNodes(disk, DIRECTORY, before, nodes)),
+    saveNodes: (before, nodes) => {
+      checker.replacesList(process);
+      return saved(before, saveNodes(disk, DIRECTORY, before, nodes));
+    },
     readCold: (range, buffer, done) => {
       diskThread.post(node.diskMs(), 'read', () => {
         let result: number | LogError;
