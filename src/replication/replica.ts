@@ -262,7 +262,7 @@ export class Replica {
     this.raft.durableMoved(Math.min(durable, this.raft.log.end));
   }
 
-  /** Others are about to have a say in what is committed: the writers do not move the commit any more, and this thread hears of the disk again. */
+  /** Others may have a say in what is committed, or this node leads no longer: the writers do not move the commit any more, and this thread hears of the disk again. */
   #takeCommitBack(): void {
     if (this.#memory.word32(STATE.SOLE) === 0) return;
     this.#memory.takeCommitBack();
@@ -573,12 +573,14 @@ export class Replica {
       this.#noopDue = 0;
       this.#isConfigurationDue = false;
       this.#answerChange({ refusal: NOT_LEADING });
+      const wasSole = memory.word32(STATE.SOLE) !== 0;
+      this.#takeCommitBack();
       const endedTerm = memory.word(WORD.OPEN_TERM);
       if (endedTerm !== 0) {
         // Before the office is given up for all to see: what was committed in it, so that its appends can be answered.
         memory.setWord(WORD.ENDED_TERM, 0);
-        // Where the writers committed, this thread has not heard how far.
-        memory.setWord(WORD.ENDED_COMMIT, memory.word32(STATE.SOLE) === 0 ? this.raft.commit : Math.max(this.raft.commit, memory.commit));
+        // Where the writers committed, the core does not know how far: up to what is durable, as long as it led.
+        memory.setWord(WORD.ENDED_COMMIT, wasSole ? Math.max(this.raft.commit, this.raft.durable) : this.raft.commit);
         memory.setWord(WORD.ENDED_TERM, endedTerm);
         memory.setWord(WORD.OPEN_TERM, 0);
       }

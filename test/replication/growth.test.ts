@@ -79,6 +79,20 @@ describe('a log of one node', () => {
     expect(setOf(raft)).toEqual(['1 voter node1', '2 learner node2']);
   });
 
+  it('leaves the commit to nobody while its node does not lead, and knows how far it was', () => {
+    const raft = alone();
+    const { replica } = raft;
+    // Durable, and committed by a writer that this thread has not heard of.
+    const end = memory.tail;
+    replica.greeted(2, 7, true, false);
+    expect(replica.raft.role).toBe('follower');
+    expect([memory.word32(STATE.SOLE), memory.word(WORD.ENDED_COMMIT)]).toEqual([0, end]);
+    raft.later(10_000);
+    expect([replica.raft.role, replica.raft.currentTerm, memory.word32(STATE.SOLE)]).toEqual(['leader', 8, 0]);
+    sync(raft);
+    expect([memory.commit, memory.word32(STATE.SOLE)]).toEqual([memory.tail, 1]);
+  });
+
   it('commits with both, once the other one counts, and does not without it', () => {
     const raft = alone();
     const { replica } = raft;
