@@ -1,9 +1,13 @@
 // Which generation of the log a node says that it knows: a node that joins a restored log is fed the generations before, too.
 
 import { expect, it } from 'vitest';
-import { KIND_NOOP } from '../../assembly/layout.ts';
+import { KIND_CONFIGURATION, KIND_NOOP } from '../../assembly/layout.ts';
 import { NO_INSTANCE } from '../../src/core/ids.ts';
+import { LOG_LEVEL } from '../../src/core/levels.ts';
+import type { Member } from '../../src/core/members.ts';
 import { positionOf } from '../../src/core/position.ts';
+import { configurationPayload } from '../../src/format/configuration.ts';
+import { NO_POLICY } from '../../src/format/controlEntries.ts';
 import { noOpPayload } from '../../src/format/noOp.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
@@ -41,4 +45,33 @@ it('is told by a voter only: a node that is new may be on its way through an ear
   memory.setWord(WORD.DURABLE, memory.tail);
   follower.replica.durableMoved();
   expect(generationOf()).toEqual(['voter', GENERATION.id]);
+});
+
+it('is told by a node that joins only where the set of it has that node: others it only passes', () => {
+  const memory = smallMemory();
+  // Who joins a log that says its nodes has no list of them.
+  const joiner = new TestReplica(memory, [], emptyLog(), 0, { standing: 'stranger' });
+  const { instance } = joiner.replica.raft.settings;
+  const member = (id: number, directory: string, role: Member['role']): Member => ({ id, instance: directory, role, host: '', port: 0, peerPort: 0 });
+  const leading = member(2, OTHER_LEADER, 'voter');
+  const source = smallMemory();
+  const tail = new Tail(source, () => undefined);
+  tail.fold.found(GENERATION, NO_POLICY, LOG_LEVEL, [leading]);
+  const own = (kind: number, payload: Uint8Array): number => {
+    expect(tail.appendOwn(kind, payload, 1, 1)).toBe('ordered');
+    return source.tail;
+  };
+  const first = own(KIND_NOOP, noOpPayload(OTHER_LEADER));
+  const second = own(KIND_CONFIGURATION, configurationPayload([member(1, instance, 'learner'), leading]));
+  const at = source.map.slotAt(0) + positionOf(0, 0);
+  const feed = (from: number, to: number): void => {
+    const prevTerm = from === 0 ? 0 : 1;
+    joiner.follow(2, { round: from + 1, term: 1, prevTerm, prevOffset: from, commit: to }, source.bytes.slice(at + from, at + to));
+    memory.setWord(WORD.DURABLE, memory.tail);
+    joiner.replica.durableMoved();
+  };
+  feed(0, first);
+  expect([joiner.replica.raft.standing, memory.generationId, memory.knownGeneration]).toEqual(['voter', GENERATION.id, NO_INSTANCE]);
+  feed(first, second);
+  expect(memory.knownGeneration).toBe(GENERATION.id);
 });
