@@ -53,6 +53,9 @@ export const NODE_EVENTS = [
   'a node is asked to remove',
   'a node is asked to promote',
   'a node is asked to demote',
+  'a node is asked to move',
+  'a level is raised amid faults',
+  'a level is raised once all is well',
   'a leader removes itself',
 ] as const;
 /** What befalls producers, where the log has their sessions. */

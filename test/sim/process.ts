@@ -117,7 +117,7 @@ export class Process {
     );
     const setup = raftSetup(disk, config, processOf(this.id), DIRECTORY, this.recovered, memory.shared);
     this.#raft = new RaftHost({
-      setup: { ...setup, levels: world.levels, directLog: undefined },
+      setup: { ...setup, levels: world.levelsOf(node), directLog: undefined },
       settings,
       hang: { hangMs: HANG_ELECTIONS * settings.electionTimeoutMs, lookMs: settings.heartbeatMs },
       memory,
@@ -181,7 +181,7 @@ export class Process {
       tokenRequests: world.tokens.requestsOf(config.electionTimeoutMs),
       random: world.damages.random,
       scrubLookMs: config.electionTimeoutMs,
-      newestLevel: world.levels.highest,
+      newestLevel: world.levelsOf(node).highest,
       healMs: { answer: 2 * config.electionTimeoutMs, retry: 2 * config.electionTimeoutMs, wait: 10 * config.electionTimeoutMs },
       diskLookMs: world.fullDisks.isOn ? config.electionTimeoutMs : 0,
       tasks: this.tasks,

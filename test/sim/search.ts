@@ -52,7 +52,7 @@ export class Search {
       voters: node.list,
       isRemoved: () => false,
       advertise: '',
-      levels: world.levels,
+      levels: world.levelsOf(node),
       level: 0,
       generation: NO_INSTANCE,
       standing: 'stranger',

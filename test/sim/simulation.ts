@@ -122,6 +122,7 @@ async function runWorld(world: World): Promise<Partial<WellEnd>> {
   world.segmentSizes.end();
   world.fullDisks.end();
   world.nodeChanges.end();
+  world.upgrades.end();
   // A leader whose disk hangs next does not see that there is room, and its hang would be seen only by what it orders.
   if (world.fullDisks.isOn) await runFor(world, NOTICED_ELECTIONS * profile.electionTimeoutMs * profile.clockSpread);
   const core = drawCore(world);

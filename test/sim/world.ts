@@ -1,7 +1,7 @@
 // One simulation: all that there is in it, and its three parts. First faults strike, while clients work. Then a majority is mended, while
 // the rest stays as it is, and must make progress. At last all is mended, and must come to be the same.
 
-import { LEVELS, type LevelRange, MEMBERS_LEVEL } from '../../src/core/levels.ts';
+import { LEVELS, type LevelRange } from '../../src/core/levels.ts';
 import { HistoryRecorder } from '../../src/history/recorder.ts';
 import type { MemoryShape } from '../../src/memory/map.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
@@ -34,9 +34,8 @@ import { TermBombs } from './termBombs.ts';
 import { Tokens } from './tokens.ts';
 import { Trace } from './trace.ts';
 import { Trims } from './trims.ts';
+import { OLDER_LEVELS, Upgrades } from './upgrades.ts';
 import { UploadsOfWorld } from './uploads.ts';
-
-const OLDER_LEVELS: LevelRange = { ...LEVELS, highest: MEMBERS_LEVEL - 1 };
 
 export interface WorldOptions {
   readonly seed: number;
@@ -73,6 +72,7 @@ export class World {
   readonly openDamages: OpenDamagesOfWorld;
   readonly fullDisks: FullDisks;
   readonly nodeChanges: NodeChanges;
+  readonly upgrades: Upgrades;
   readonly sessions: Sessions;
   readonly checker: Checker;
   readonly history: HistoryRecorder;
@@ -103,6 +103,7 @@ export class World {
     this.oldCopies = new OldCopies(this);
     const founding = drawFounding(seed, this.profile, this.oldCopies.isOn);
     this.start = founding.start;
+    this.upgrades = new Upgrades(this);
     const extras = Array.from({ length: founding.extraCount }, (_, i) => nodeCount + i + 1);
     this.allNodes = [...this.nodes, ...extras.map(makeNode)];
     this.segmentSizes = new SegmentSizes(this);
@@ -148,6 +149,7 @@ export class World {
     this.damages.start();
     this.fullDisks.start();
     this.nodeChanges.start();
+    this.upgrades.start();
     this.sessions.start();
   }
 
@@ -225,9 +227,14 @@ export class World {
     return this.profile.growsLater && !this.checker.areAllVoters(this.nodes.map(({ id }) => id));
   }
 
-  /** Levels of the log that nodes may run. */
+  /** Levels of the log that all nodes may run from the beginning. */
   get levels(): LevelRange {
-    return this.saysNodes ? LEVELS : OLDER_LEVELS;
+    return this.saysNodes && !this.upgrades.isOn ? LEVELS : OLDER_LEVELS;
+  }
+
+  /** Levels that the build of a node knows now. */
+  levelsOf(node: SimNode): LevelRange {
+    return this.saysNodes ? this.upgrades.levelsOf(node) : OLDER_LEVELS;
   }
 
   /** The founder lost its disk before all had joined, and the voters that are left are no majority. */
