@@ -1,9 +1,11 @@
 // Sets of nodes in words: what they tolerate, what a change makes of that, and what to type on the machine of a node that is to come.
 
 import type { LogMember, LogMembers, MembersChange, NewMember } from '../client/index.ts';
-import { MAX_CLUSTER_NODES } from '../core/limits.ts';
-import { addressOf, formatPeers } from '../core/peers.ts';
+import { addressOf, formatPeers, formatSeeds } from '../core/peers.ts';
 import { duration, readableBytes, table } from './output.ts';
+
+/** Nodes that a new one is told to ask, at most. */
+const MOST_SEEDS = 3;
 
 const ROLES: Readonly<Record<LogMember['role'], string>> = {
   voter: 'voter',
@@ -81,20 +83,30 @@ export function membersText(set: LogMembers): string {
   return [table([['node', 'role', 'state', 'address'], ...rows]), quorumText(set), ...lines].join('\n');
 }
 
+/** Nodes that are reached somewhere else after a change. */
+function movesText({ before, after }: MembersChange): string[] {
+  return after.members.flatMap((member) => {
+    const was = before.members.find(({ id }) => id === member.id);
+    const [from, to] = [was === undefined ? '' : addressText(was), addressText(member)];
+    return was === undefined || from === to ? [] : [`node ${member.id}: ${from} before, ${to} after`];
+  });
+}
+
 /** The sets before and after a change. */
-export function changeText({ before, after }: MembersChange): string[] {
+export function changeText(change: MembersChange): string[] {
+  const { before, after } = change;
   const warning = warningOf(after);
-  return [`before: ${quorumText(before)}`, `after:  ${quorumText(after)}`, ...(warning === '' ? [] : [`warning: ${warning}`])];
+  return [`before: ${quorumText(before)}`, `after:  ${quorumText(after)}`, ...movesText(change), ...(warning === '' ? [] : [`warning: ${warning}`])];
 }
 
 /**
- * What to type on the machine of a node that is to come: its own address, and the nodes that there are, voters before learners, as many as a list may have: any of them
- * will do to find the cluster by.
+ * What to type on the machine of a node that is to come: where it is reached itself, and where those are that it can ask for the others: who leads, and two more in case
+ * that one is gone by then.
  */
 export function startText({ members }: LogMembers, { id, host, port, peerPort }: NewMember): string {
-  const known = members.filter((member) => member.host !== '' && member.port > 0 && member.peerPort > 0 && member.id !== id);
-  const voters = known.filter(({ role }) => role === 'voter');
-  const asked = [...voters, ...known.filter((member) => !voters.includes(member))].slice(0, MAX_CLUSTER_NODES - 1);
-  const peers = [...asked, { id, host, port, peerPort }].sort((a, b) => a.id - b.id);
-  return `loglog serve --node ${id} --peers ${formatPeers(peers)}`;
+  const known = members.filter((member) => member.host !== '' && member.peerPort > 0 && member.id !== id);
+  const isThere = ({ state }: LogMember): boolean => state === 'leads' || state === 'current';
+  const seeds = [...known].sort((a, b) => Number(b.state === 'leads') - Number(a.state === 'leads') || Number(isThere(b)) - Number(isThere(a)));
+  const join = seeds.length === 0 ? '' : ` --join ${formatSeeds(seeds.slice(0, MOST_SEEDS))}`;
+  return `loglog serve --node ${id} --peers ${formatPeers([{ id, host, port, peerPort }])}${join}`;
 }

@@ -24,7 +24,7 @@ export function variableOf(name: OptionName): string {
 }
 
 /** Options that each node of a cluster has its own value of. */
-export const OWN_OPTIONS: readonly OptionName[] = ['data', 'host', 'port', 'node', 'peers'];
+export const OWN_OPTIONS: readonly OptionName[] = ['data', 'host', 'port', 'node', 'peers', 'join'];
 
 /** The environment for nodes that a command starts: without the variables that would speak for all of them at once. */
 export function nodeEnvironment(): NodeJS.ProcessEnv {

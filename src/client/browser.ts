@@ -47,6 +47,7 @@ export type {
   FinalizeOptions,
   Level,
   LevelOptions,
+  MemberAddress,
   MembersOptions,
   NewMember,
   OnTrimmed,

@@ -70,6 +70,7 @@ import type {
   EndOptions,
   FinalizeOptions,
   LevelOptions,
+  MemberAddress,
   MembersOptions,
   NewMember,
   ReadableOptions,
@@ -627,7 +628,16 @@ export class LogClient {
   }
 
   /**
-   * Adds a node, or promotes one that is there, and removes node `old` once that is a voter: two changes. Where the second cannot be, the error says that the first was made. Rejects
+   * Says where a node is reached from now on, as after it was started at another address. Resolves when that is committed. Rejects like {@link removeMember}, and
+   * ALREADY_MEMBER: it is there already.
+   */
+  async moveMember(address: MemberAddress, options: ChangeMembersOptions = {}): Promise<MembersChange> {
+    return this.#memberWork('moveMember', options).move(address);
+  }
+
+  /**
+   * Adds a node, or promotes one that is there, and removes node `old` once that is a voter: two changes. Where node `old` is not there, the new one is a learner first, `old` is removed
+   * once that has the log, and then it becomes a voter. Where a later one cannot be, the error says what was made. Rejects
    * like {@link addMember} and {@link removeMember}.
    */
   async replaceMember(old: number, member: NewMember | number, options: ChangeMembersOptions = {}): Promise<MembersChange> {

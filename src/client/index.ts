@@ -51,6 +51,7 @@ export type {
   FinalizeOptions,
   Level,
   LevelOptions,
+  MemberAddress,
   MembersOptions,
   NewMember,
   OnTrimmed,

@@ -10,8 +10,8 @@ import { AbortedError, offAbort, onAbort } from './aborts.ts';
 import { type AskLeaderPorts, askLeader } from './askLeader.ts';
 import { checkBoolean, checkInteger, checkSignal, MAX_TIMER_MS } from './checks.ts';
 import { describe } from './describe.ts';
-import { CHANGE_MEMBERS_OPTIONS, checkOptions, MEMBERS_OPTIONS, NEW_MEMBER_OPTIONS } from './optionNames.ts';
-import type { ChangeMembersOptions, MembersOptions, NewMember } from './options.ts';
+import { CHANGE_MEMBERS_OPTIONS, checkOptions, MEMBER_ADDRESS_OPTIONS, MEMBERS_OPTIONS, NEW_MEMBER_OPTIONS } from './optionNames.ts';
+import type { ChangeMembersOptions, MemberAddress, MembersOptions, NewMember } from './options.ts';
 
 /**
  * What a node does for the log: `voter` counts for majorities; `learner` is fed and becomes a voter when it has all that is committed; `reader` is fed, and stays what it
@@ -150,6 +150,7 @@ const DONE_BEFORE: Readonly<Record<MemberChange['kind'], string>> = {
   remove: 'UNKNOWN_MEMBER',
   promote: 'ALREADY_MEMBER',
   demote: 'ALREADY_MEMBER',
+  move: 'ALREADY_MEMBER',
 };
 
 /** What is known of the attempts at one change. */
@@ -226,7 +227,15 @@ export class MemberWork {
     return this.#plain({ kind: 'demote', id });
   }
 
-  /** Adds a node, or promotes one that is there, and removes another one once that is a voter. */
+  /** A node is reached somewhere else from now on. */
+  async move(address: MemberAddress): Promise<MembersChange> {
+    return this.#plain({ kind: 'move', ...addressIn('moveMember', address) });
+  }
+
+  /**
+   * Adds a node, or promotes one that is there, and removes another one: once that is a voter; or, where the leader misses the other one, as soon as that has the log. One that is
+   * gone counts all the same, and with one voter more, another one that dies would take the majority along (raft-autopilot#55).
+   */
   async replace(old: number, next: NewMember | number): Promise<MembersChange> {
     const nextId = typeof next === 'number' ? next : next.id;
     if (old === nextId) {
@@ -234,8 +243,13 @@ export class MemberWork {
       throw new RangeError(sentence);
     }
     const before = await this.list();
-    if (!before.members.some(({ id }) => id === old)) throw unknownMember(old, before);
-    const isVoter = before.members.some(({ id, role }) => id === nextId && role === 'voter');
+    const going = before.members.find(({ id }) => id === old);
+    if (going === undefined) throw unknownMember(old, before);
+    const coming = before.members.find(({ id }) => id === nextId);
+    const isFed = coming === undefined ? typeof next !== 'number' : coming.role === 'reader';
+    const isGone = going.state === 'unreachable' || going.state === 'unknown';
+    if (isGone && isFed && !this.#isDryRun) return this.#replaceGone(before, old, next);
+    const isVoter = coming?.role === 'voter';
     const joined = isVoter ? undefined : await this.#joinFor(old, next);
     if (this.#isDryRun) return { before, after: without(joined?.after ?? before, old), hasChanged: false };
     try {
@@ -262,6 +276,22 @@ export class MemberWork {
       throw new LogError(thrown.code, `${thrown.message}; remove node ${old} first, then there is room`, thrown.details, thrown.outcome, {
         cause: thrown,
       });
+    }
+  }
+
+  async #replaceGone(before: LogMembers, old: number, next: NewMember | number): Promise<MembersChange> {
+    const nextId = typeof next === 'number' ? next : next.id;
+    await (typeof next === 'number' ? this.#joined(next) : this.add({ ...next, learner: true }));
+    await this.#change({ kind: 'remove', id: old }).catch((thrown: unknown) => {
+      // Somebody else has removed it meanwhile.
+      if (!(thrown instanceof LogError) || thrown.code !== 'UNKNOWN_MEMBER') throw thrown;
+    });
+    try {
+      return { before, after: (await this.promote(nextId)).after, hasChanged: true };
+    } catch (thrown) {
+      if (!(thrown instanceof LogError) || thrown.code === 'ABORTED') throw thrown;
+      const done = `node ${old} was removed, and node ${nextId} is a learner, which is to be promoted: ${thrown.message}`;
+      throw new LogError(thrown.code, done, thrown.details, thrown.outcome, { cause: thrown });
     }
   }
 
@@ -407,13 +437,22 @@ function isSame({ role, host, port, peerPort }: LogMember, change: Extract<Membe
 
 function additionOf(member: NewMember): Extract<MemberChange, { readonly kind: 'add' }> {
   checkOptions('addMember', member, NEW_MEMBER_OPTIONS, { called: 'a member' });
-  const { id, host, port, peerPort, learner = false } = member;
+  const { learner = false, ...address } = member;
+  return { kind: 'add', instance: NO_INSTANCE, isReader: checkBoolean('learner', learner), ...checkAddress(address) };
+}
+
+function addressIn(what: string, address: MemberAddress): MemberAddress {
+  checkOptions(what, address, MEMBER_ADDRESS_OPTIONS, { called: 'a member' });
+  return checkAddress(address);
+}
+
+function checkAddress({ id, host, port, peerPort }: MemberAddress): MemberAddress {
   checkId('id', id);
   checkInteger('port', port, 1, 65_535);
   checkInteger('peerPort', peerPort, 1, 65_535);
   if (typeof host !== 'string' || host.length > MAX_HOST_BYTES || !/^[\x21-\x7e]+$/.test(host))
     throw new TypeError(`host is a name or an address, not ${describe(host)}`);
-  return { kind: 'add', id, instance: NO_INSTANCE, isReader: checkBoolean('learner', learner), host, port, peerPort };
+  return { id, host, port, peerPort };
 }
 
 /** The id of a node, as it is given. */

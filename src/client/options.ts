@@ -314,9 +314,9 @@ export interface MembersOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A node that is to be one of the set. */
-export interface NewMember {
-  /** 1 to 32, of no other node. */
+/** Where a node is reached. */
+export interface MemberAddress {
+  /** 1 to 32. */
   readonly id: number;
   /** Where clients and the other nodes reach it: a name or an address, without brackets. */
   readonly host: string;
@@ -324,6 +324,10 @@ export interface NewMember {
   readonly port: number;
   /** For the other nodes. */
   readonly peerPort: number;
+}
+
+/** A node that is to be one of the set; its id is that of no other node. */
+export interface NewMember extends MemberAddress {
   /** It never becomes a voter: it is fed, to serve reads. Default false. */
   readonly learner?: boolean | undefined;
 }

@@ -8,7 +8,7 @@ import { LogError } from './errors.ts';
 import { asFlags, choiceOf, type Giving, numberOf, textOf } from './giving.ts';
 import { DISK_CRITICAL_BYTES, DISK_CRITICAL_SEGMENTS, DISK_LOW_SEGMENTS } from './limits.ts';
 import { type AcceptorChoice, type LogLevelChoice, OPTIONS, type OptionName, type SpinChoice } from './options.ts';
-import { clientUrlOf, isWildcard, type Peer, parsePeers } from './peers.ts';
+import { clientUrlOf, isWildcard, type Peer, parsePeers, parseSeeds, type Seed } from './peers.ts';
 import { quotasOf } from './quotas.ts';
 import { badAddressWithoutSecrets } from './secrets.ts';
 
@@ -22,6 +22,8 @@ export interface Config {
   readonly node: number;
   /** All nodes of the cluster, this one among them, by id; empty for a single node. */
   readonly peers: readonly Peer[];
+  /** Where nodes of its cluster listen for nodes, which are asked for the others; empty: `peers` are all that it is told. */
+  readonly join: readonly Seed[];
   /** Address to listen on for the other nodes. */
   readonly peerHost: string;
   /** What nodes prove themselves by: a file with a secret, or three files of certificates; empty: not given, and all empty: nothing is asked for. */
@@ -120,6 +122,19 @@ function membership(
   return { peers, own };
 }
 
+/** Whom the node asks for its cluster. Who is told of all nodes asks nobody, and where it is itself reached only its own entry says. */
+function seedsOf(node: number, text: string, peers: readonly Peer[], { callOf, refuse }: Giving): readonly Seed[] {
+  try {
+    const seeds = parseSeeds(text, callOf);
+    if (seeds.length === 0 || peers.length === 1) return seeds;
+    const given = peers.length === 0 ? 'nothing' : 'other nodes, too';
+    const sentence = `${callOf('join')} goes with ${callOf('peers')} ${node}=HOST:PORT/PEERPORT, which says where this node is reached, and names ${given}`;
+    throw refuse(sentence, false);
+  } catch (thrown) {
+    throw thrown instanceof LogError ? refuse(thrown.message, false) : thrown;
+  }
+}
+
 function peersOf(text: string, callOf: Giving['callOf'], refuse: Giving['refuse']): readonly Peer[] {
   try {
     return parsePeers(text, callOf);
@@ -169,6 +184,7 @@ export function configure(given: { readonly [name in OptionName]?: unknown }, gi
     port: given.port === undefined && own !== undefined ? own.port : number('port'),
     node,
     peers,
+    join: seedsOf(node, text('join'), peers, giving),
     peerHost: text('peerHost') || host,
     ...peerFiles(text, giving),
     advertise: advertised(text('advertise'), callOf('advertise'), refuse),

@@ -605,6 +605,8 @@ export const WAITING_LOG_MS = [1_000, 5_000, 10_000, 20_000, 60_000] as const;
 
 /** Most bytes that may follow the fixed part of a handshake between nodes: its address for clients, and what later versions say. */
 export const MAX_HANDSHAKE_MORE_BYTES = 1024;
+/** The same of a WELCOME, which may say where all nodes of a set are: that has no more bytes than the set in the log. */
+export const MAX_WELCOME_MORE_BYTES = MAX_HANDSHAKE_MORE_BYTES + MAX_CONFIGURATION_BYTES;
 
 /** Longest sentence in a node's refusal, in bytes of UTF-8. */
 export const MAX_REFUSAL_BYTES = 400;

@@ -2,7 +2,7 @@
 
 import type { ErrorCode } from './errors.ts';
 import { MAX_CLUSTER_NODES } from './limits.ts';
-import { type Configuration, type Member, type MemberRole, votersOf } from './members.ts';
+import { type Configuration, isSameConfiguration, type Member, type MemberRole, votersOf } from './members.ts';
 
 export type MemberChange =
   /**
@@ -22,7 +22,9 @@ export type MemberChange =
   /** A reader becomes a learner, and so a voter when it has all that is committed. */
   | { readonly kind: 'promote'; readonly id: number }
   /** A voter, or who was to become one, is only fed from now on. */
-  | { readonly kind: 'demote'; readonly id: number };
+  | { readonly kind: 'demote'; readonly id: number }
+  /** A node is reached somewhere else from now on. */
+  | { readonly kind: 'move'; readonly id: number; readonly host: string; readonly port: number; readonly peerPort: number };
 
 /** Why a change cannot be, or not now. */
 export interface ChangeRefusal {
@@ -71,6 +73,12 @@ export function changedBy(before: Configuration, change: MemberChange): Configur
   if (member === undefined) {
     const which = before.map((each) => each.id).join(', ');
     return { code: 'UNKNOWN_MEMBER', sentence: `node ${id} is not in the set, which has the nodes ${which}` };
+  }
+  if (change.kind === 'move') {
+    const { host, port, peerPort } = change;
+    const moved: Member = { ...member, host, port, peerPort };
+    if (isSameConfiguration([moved], [member])) return already(`node ${id} is there already`);
+    return before.map((each) => (each === member ? moved : each));
   }
   if (change.kind === 'promote' && member.role !== 'reader') return already(`node ${id} is a ${member.role} already`);
   if (change.kind === 'promote' && isFull(before)) return tooMany();

@@ -69,6 +69,13 @@ export const OPTIONS = {
     default: '',
     sentence: `all nodes to begin a cluster with, the same list on each: 1=HOST:PORT/PEERPORT,2=..., at most ${MAX_CLUSTER_NODES}; PORT is for clients, PEERPORT for the other nodes; later this node’s own entry, and some to find the others by; without it, one node alone`,
   },
+  join: {
+    kind: 'text',
+    isList: true,
+    default: '',
+    sentence:
+      'where nodes of a running cluster listen for nodes, HOST:PEERPORT,...: this node asks there which cluster it is, and where the other nodes are, until its log says it; --peers has its own entry alone then',
+  },
   peerHost: {
     kind: 'text',
     default: '',

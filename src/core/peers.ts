@@ -19,6 +19,8 @@ export interface Peer {
 export const PEER_FORM = 'ID=HOST:PORT/PEERPORT';
 
 const PEER_EXAMPLE = '1=10.0.0.1:7070/7170';
+const SEED_FORM = 'HOST:PEERPORT';
+const SEED_EXAMPLE = '10.0.0.1:7170';
 const MAX_PORT = 65_535;
 /** Addresses to listen on, at which nobody can be reached. */
 const WILDCARDS = ['0.0.0.0', '::', '::0', '0:0:0:0:0:0:0:0'];
@@ -53,8 +55,16 @@ export function formatPeers(peers: readonly Peer[]): string {
   return peers.map((peer) => `${peer.id}=${addressOf(peer.host, peer.port)}/${peer.peerPort}`).join(',');
 }
 
+/** Where a node listens for nodes; which node that is is not said. */
+export type Seed = Pick<Peer, 'host' | 'peerPort'>;
+
+/** The text that {@link parseSeeds} reads. */
+export function formatSeeds(seeds: readonly Seed[]): string {
+  return seeds.map(peerAddressOf).join(',');
+}
+
 /** What the options are called where they were given. */
-type CallOf = (name: 'peers' | 'host') => string;
+type CallOf = (name: 'peers' | 'host' | 'join') => string;
 
 const flagsOf: CallOf = (name) => `--${name}`;
 
@@ -124,4 +134,27 @@ export function parsePeers(text: string, callOf: CallOf = flagsOf): readonly Pee
     throw new LogError('USAGE', `${callOf('peers')} has ${peers.length} entries, but a cluster has at most ${MAX_CLUSTER_NODES} nodes`);
   }
   return peers.sort((a, b) => a.id - b.id);
+}
+
+/** Reads `host:peerport,…`; whitespace around commas is nothing. Throws a LogError `USAGE` that shows the entry that is wrong; there are at most {@link MAX_CLUSTER_NODES}. */
+export function parseSeeds(text: string, callOf: CallOf = flagsOf): readonly Seed[] {
+  if (text.trim() === '') return [];
+  const entries = text.split(',').map((entry) => entry.trim());
+  if (entries.length > MAX_CLUSTER_NODES)
+    throw new LogError('USAGE', `${callOf('join')} has ${entries.length} entries, and as many as a cluster has nodes, ${MAX_CLUSTER_NODES}, are enough`);
+  return entries.map((entry) => parseSeed(entry, callOf));
+}
+
+function parseSeed(entry: string, callOf: CallOf): Seed {
+  const refused = (reason: string): LogError =>
+    new LogError('USAGE', `${callOf('join')} takes ${SEED_FORM}, such as ${SEED_EXAMPLE}: where a node listens for nodes, the PEERPORT of its entry; ${reason}`);
+  // What stands in an address for clients may be a secret.
+  if (entry.includes('://')) throw refused('not a URL, by which clients come');
+  const [, ipv6, name = '', portText = ''] = /^(?:\[([^\]]*)\]|([^:/[\]]+)):(\d+)$/.exec(entry) ?? [];
+  const host = ipv6 ?? name;
+  const peerPort = Number(portText);
+  const isHost = ipv6 === undefined ? /^[\w.-]+$/.test(host) : host.includes(':');
+  const isPort = peerPort >= 1 && peerPort <= MAX_PORT;
+  if (!isHost || !isPort || isWildcard(host)) throw refused(`not ${JSON.stringify(entry)}`);
+  return { host, peerPort };
 }

@@ -68,6 +68,11 @@ export interface NodeOptions {
    * and for the other nodes, so that they and their clients reach it. Default: one node alone.
    */
   readonly peers?: string | undefined;
+  /**
+   * Where nodes of a running cluster listen for nodes, `HOST:PEERPORT,…`: this node asks there for its cluster and the other nodes, until its log says them; `peers` has
+   * its own entry alone then. Default: `peers` are all that it is told.
+   */
+  readonly join?: string | undefined;
   /** Address to listen on for the other nodes. Default: that for clients. */
   readonly peerHost?: string | undefined;
   /**
@@ -187,6 +192,7 @@ const SERVING_OPTIONS = [
   'insecure',
 ] as const satisfies (keyof OpenOptions)[];
 const PEER_OPTIONS = [
+  'join',
   'peerHost',
   'electionTimeoutMs',
   'peerSecretFile',
@@ -200,6 +206,7 @@ const PEER_OPTIONS = [
 const NOT_OF_MIRRORS = [
   'node',
   'peers',
+  'join',
   'segmentBytes',
   'maxPayloadBytes',
   'trustClock',

@@ -4,6 +4,7 @@ import { advertisedBy } from '../core/config.ts';
 import { LEVELS } from '../core/levels.ts';
 import type { SharedTailMemory } from '../memory/tailMemory.ts';
 import { type Identity, readVote } from '../storage/dataDirectory.ts';
+import type { NodeAddress } from '../protocol/peerAddresses.ts';
 import type { Disk } from '../storage/disk.ts';
 import type { OpenDamage } from '../storage/openSegment.ts';
 import type { RecoveredLog } from '../storage/recovery.ts';
@@ -20,6 +21,7 @@ export function raftSetup(
   directory: string,
   recovered: RecoveredLog,
   shared: SharedTailMemory,
+  learned: readonly NodeAddress[] = [],
 ): Omit<RaftSetup, 'directLog' | 'proof'> {
   const { node, peerHost, peers, electionTimeoutMs, stagingBytes, fsync, spin } = config;
   const { identity, start, end, commit, lastTerm, terms, sealed, damage, nodes } = recovered;
@@ -35,6 +37,7 @@ export function raftSetup(
     host: peerHost,
     advertise: advertisedBy(config),
     peers: [...peers],
+    learned: [...learned],
     nodes: [...nodesByIds(identity)],
     electionTimeoutMs,
     takesUploads: stagingBytes > 0,

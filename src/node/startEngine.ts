@@ -8,6 +8,7 @@ import { COMMIT_SPIN_MS } from '../core/limits.ts';
 import { LogFold } from '../memory/logFold.ts';
 import { spinOf } from '../memory/processors.ts';
 import { TailMemory } from '../memory/tailMemory.ts';
+import type { AskedCluster } from '../peers/joining.ts';
 import { removeTemporaries } from '../storage/dataDirectory.ts';
 import { fileSystemOf } from '../storage/fileSystem.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
@@ -21,7 +22,18 @@ import { NodeLoop } from './loop.ts';
 import { PeerFiles } from './peerFiles.ts';
 import { RaftLink } from './raftLink.ts';
 import { raftSetup } from './raftSetup.ts';
-import { checkPeerPort, makeIdentity, makeMirrorIdentity, openDirectory, refuseLevel, takeDirectory, takeNodes } from './startup.ts';
+import {
+  askNodes,
+  checkPeerPort,
+  isUnlisted,
+  makeIdentity,
+  makeMirrorIdentity,
+  openDirectory,
+  refuseJoining,
+  refuseLevel,
+  takeDirectory,
+  takeNodes,
+} from './startup.ts';
 import { VERSION } from './version.ts';
 
 /** What `work` is settled with, unless `signal` is aborted first: rejects with its reason then. */
@@ -83,10 +95,12 @@ export async function startEngine({
     await checkPeerPort(config);
     files = config.peers.length === 0 ? undefined : PeerFiles.open(config, log);
     if (opened.identity !== undefined) files?.belongsTo(opened.identity.clusterId);
+    const ask = (clusterId?: string): Promise<AskedCluster> => askNodes(config, processNumber, log, signal, files, clusterId);
+    let joined = opened.identity === undefined && config.join.length > 0 ? await ask() : undefined;
     const identity =
       opened.identity ??
       makeMirrorIdentity(directory, config, mirror) ??
-      (await makeIdentity(directory, config, processNumber, log, signal ?? new AbortController().signal, files));
+      (await makeIdentity(directory, config, processNumber, log, signal ?? new AbortController().signal, files, joined));
     files?.belongsTo(identity.clusterId);
     const tasks = new Pools({ directory, identity, shared: memory.shared, fsync: config.fsync, spin: config.spin }, memory, {
       died: failure.fail,
@@ -96,7 +110,9 @@ export async function startEngine({
     pools = tasks;
     const found = await unlessAborted(signal, Promise.race([tasks.recover(), failure.failed]));
     refuseLevel(directory, new LogFold(memory).level);
+    refuseJoining(directory, found, config);
     const recovered = mirror === undefined ? { ...found, identity: takeNodes(diskOf(config.fsync), directory, found, config, log) } : found;
+    if (config.join.length > 0 && isUnlisted(recovered)) joined ??= await ask(identity.clusterId);
     engine = new Engine({
       config,
       processNumber,
@@ -116,7 +132,11 @@ export async function startEngine({
         mirror?.follow({ memory, directory, recovered, config }, events) ??
         new RaftLink(
           new RaftWorker(
-            { ...raftSetup(new NodeDisk(), config, processNumber, directory, recovered, memory.shared), proof: files?.proof, directLog },
+            {
+              ...raftSetup(new NodeDisk(), config, processNumber, directory, recovered, memory.shared, joined?.addresses),
+              proof: files?.proof,
+              directLog,
+            },
             keepsRunning,
           ),
           events,

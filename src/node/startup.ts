@@ -5,14 +5,25 @@ import * as net from 'node:net';
 import { advertisedBy, ownPeer } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { knowsLevel, LEVELS } from '../core/levels.ts';
+import { hasDirectory } from '../core/members.ts';
 import { formatNodes } from '../core/nodeSet.ts';
+import { addressOf } from '../core/peers.ts';
+import type { AskedCluster } from '../peers/joining.ts';
 import { createIdentity, IDENTITY_RANDOM_BYTES, type Identity, readIdentity, saveNodes } from '../storage/dataDirectory.ts';
 import type { Disk } from '../storage/disk.ts';
 import { type DirectoryLock, lockDirectory } from '../storage/lock.ts';
 import type { RecoveredLog } from '../storage/recovery.ts';
 import { diskOf } from '../storage/unsyncedDisk.ts';
 import type { EngineConfig, EngineLog } from './engineOptions.ts';
-import { checkLogMembership, checkMembership, checkMirror, fittingSegmentBytes, givenNodes, maySetList } from './membership.ts';
+import {
+  checkLogMembership,
+  checkMembership,
+  checkMirror,
+  fittingSegmentBytes,
+  givenNodes,
+  maySetList,
+  startsAlone,
+} from './membership.ts';
 import type { Mirror } from './mirrorPort.ts';
 import type { PeerFiles } from './peerFiles.ts';
 
@@ -112,6 +123,56 @@ export function takeNodes(
   return saveNodes(disk, directory, identity, nodes);
 }
 
+/**
+ * Throws a LogError `USAGE` where the log of the directory is one of its own, in which nobody else ever had a part: it can be joined, and joins none.
+ */
+export function refuseJoining(directory: string, recovered: RecoveredLog, { join, callOf }: Pick<EngineConfig, 'join' | 'callOf'>): void {
+  if (join.length === 0 || !startsAlone(recovered) || !maySetList(recovered)) return;
+  throw new LogError(
+    'USAGE',
+    `${directory} has a log of its own, cluster ${recovered.identity.clusterId}, and joins no other: start it without ${callOf('join')}, or with an empty directory; nothing was changed`,
+  );
+}
+
+/** Whether the log that was found does not say that this node is one of its nodes, so that it has to be told where others are. */
+export function isUnlisted({ identity, nodes: { configurations } }: RecoveredLog): boolean {
+  return !hasDirectory(configurations.at(-1)?.members ?? [], { id: identity.nodeId, instance: identity.instance });
+}
+
+/** Asks the nodes of `join` for their cluster, for as long as that takes. `clusterId`: that of the data directory. `signal` gives up. */
+export async function askNodes(
+  config: EngineConfig,
+  processNumber: string,
+  log: EngineLog,
+  signal: AbortSignal | undefined,
+  files: PeerFiles | undefined,
+  clusterId?: string,
+): Promise<AskedCluster> {
+  const { node: id, join: seeds, segmentBytes, fsync: isSynced } = config;
+  const [{ askForNodes }, { PeerTransport }] = await Promise.all([import('../peers/joining.ts'), import('../peers/peerTransport.ts')]);
+  const transport = new PeerTransport(files?.proof);
+  if (files !== undefined) files.changed = (proof) => transport.prove(proof);
+  const asked = await askForNodes({
+    id,
+    transport,
+    process: processNumber,
+    segmentBytes,
+    isSynced,
+    advertise: advertisedBy(config),
+    seeds,
+    clusterId,
+    signal,
+    log: (level, text) => log[level](text),
+  });
+  const own = ownPeer(config);
+  const listed = asked.addresses.find((address) => address.id === id);
+  if (own !== undefined && listed === undefined) {
+    const spec = `${id}@${addressOf(own.host, own.port)}/${own.peerPort}`;
+    log.info(`node ${id} is in no set of nodes yet: loglog member add ${spec} takes it in`);
+  }
+  return asked;
+}
+
 /** Throws a LogError `NEWER_FORMAT` unless this build runs logs of `level`. */
 export function refuseLevel(directory: string, level: number): void {
   if (knowsLevel(LEVELS, level)) return;
@@ -133,7 +194,7 @@ export function makeMirrorIdentity(
 }
 
 /**
- * Makes an empty directory this node's. It first learns from the others which cluster it joins; that may take until one of them is up.
+ * Makes an empty directory this node's, of the cluster that it has `joined`. Without one it first learns from the others which cluster it joins; that may take until one of them is up.
  * `signal` gives up.
  */
 export async function makeIdentity(
@@ -143,12 +204,15 @@ export async function makeIdentity(
   log: EngineLog,
   signal: AbortSignal,
   files: PeerFiles | undefined,
+  joined: AskedCluster | undefined,
 ): Promise<Identity> {
   const disk = diskOf(config.fsync);
   const { node: nodeId, peers, segmentBytes } = config;
   const nodes = givenNodes(config);
   const random = randomBytes(IDENTITY_RANDOM_BYTES);
   const own = ownPeer(config);
+  // Who counts is for the log to say.
+  if (joined !== undefined) return createIdentity(disk, directory, random, { nodeId, clusterId: joined.clusterId });
   if (nodes === null || own === undefined) return createIdentity(disk, directory, random, { nodeId });
   // Alone it needs no sockets.
   const [{ findCluster }, { PeerTransport }] = await Promise.all([import('../peers/discovery.ts'), import('../peers/peerTransport.ts')]);

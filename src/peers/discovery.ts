@@ -2,9 +2,8 @@
 // that of a node that lost its disk: so nobody begins a cluster while another node has not said that it has nothing. docs/PEERS.md, "Joining".
 
 import { LogError } from '../core/errors.ts';
-import { NO_CLUSTER, NO_INSTANCE } from '../core/ids.ts';
-import { LEVELS } from '../core/levels.ts';
-import { FOUNDING_ANSWER_MS, WAITING_LOG_MS } from '../core/limits.ts';
+import { NO_CLUSTER } from '../core/ids.ts';
+import { FOUNDING_ANSWER_MS } from '../core/limits.ts';
 import type { Introduction, Self } from '../protocol/peerHandshake.ts';
 import { Backoff } from './backoff.ts';
 import { causeOfFault } from './causeWatch.ts';
@@ -13,21 +12,15 @@ import { type DialOutcome, describeRefusal, dial, type PeerAddress } from './pee
 import { PeerListener } from './peerListener.ts';
 import type { PeerTransport } from './peerTransport.ts';
 import { StrangerLog } from './strangerLog.ts';
+import { introductionOf, type Stranger, selfOfStranger } from './stranger.ts';
+import { sayWhileWaiting } from './waitingLog.ts';
 
-export interface DiscoveryOptions {
-  readonly id: number;
+export interface DiscoveryOptions extends Stranger {
   /** How it connects; what is proven may change meanwhile. */
   readonly transport: PeerTransport;
-  /** The number of this process. */
-  readonly process: string;
-  readonly segmentBytes: number;
-  /** Whether this node syncs what it writes. */
-  readonly isSynced: boolean;
   /** Where this node listens for nodes; port 0 takes any free one. */
   readonly host: string;
   readonly peerPort: number;
-  /** Where clients reach this node; empty: where each node's own list says. */
-  readonly advertise: string;
   /** All nodes, this one among them. */
   readonly peers: readonly PeerAddress[];
   readonly signal?: AbortSignal;
@@ -80,34 +73,17 @@ class Search {
 
   constructor(options: DiscoveryOptions) {
     this.#options = options;
-    const { id, process, segmentBytes, isSynced, advertise, peers } = options;
+    const { id, peers } = options;
     const others = peers.filter((peer) => peer.id !== id);
     this.#others = new Map(others.map((address) => [address.id, newOther(address)]));
     const nodes = peers.map((peer) => peer.id);
     const strangers = new StrangerLog((text) => options.log('warn', text));
     this.#rule = new FoundingRule(id, nodes, FOUNDING_ANSWER_MS);
-    this.#self = {
-      clusterId: NO_CLUSTER,
-      id,
-      instance: NO_INSTANCE,
-      process,
-      segmentBytes,
-      isSynced,
-      takesUploads: false,
-      nodes,
-      saysNodes: false,
-      voters: nodes,
-      isRemoved: () => false,
-      advertise,
-      levels: LEVELS,
-      level: 0,
-      generation: NO_INSTANCE,
-      standing: 'stranger',
-      term: 0,
-    };
+    this.#self = selfOfStranger(options, nodes);
     this.#listener = new PeerListener({
       self: this.#self,
       introduce: (to) => this.#introduce(to),
+      addresses: () => [],
       // Nobody counts on a node without a cluster.
       doubts: () => undefined,
       greeting: () => undefined,
@@ -155,8 +131,7 @@ class Search {
   }
 
   #introduce(to: number): Introduction {
-    const { id: from, level: _level, voters: _voters, isRemoved: _isRemoved, ...known } = this.#self;
-    return { ...known, from, to, standing: 'stranger', isFounder: false, term: 0 };
+    return introductionOf(this.#self, to);
   }
 
   /** Says for whom this node waits, often at first. Returns what ends that. */
@@ -165,13 +140,7 @@ class Search {
     const begins =
       `Node ${Math.min(...nodes)} begins the cluster when all others have answered that they have nothing; if a node cannot come, ` +
       'see loglog init --help (never for a node that lost its disk)';
-    let times = 0;
-    let timer: NodeJS.Timeout | undefined;
-    const wait = (): void => {
-      timer = setTimeout(say, WAITING_LOG_MS[Math.min(times, WAITING_LOG_MS.length - 1)]);
-      times += 1;
-    };
-    const say = (): void => {
+    return sayWhileWaiting(() => {
       const others = Array.from(this.#others.values(), ({ address, answer }) => {
         return `node ${address.id} at ${address.host}:${address.peerPort}: ${answer}`;
       });
@@ -179,10 +148,7 @@ class Search {
         ? 'waiting for the cluster, or until all others answer that they have none'
         : 'waiting for the cluster';
       this.#options.log('info', `${what}: ${others.join('; ')}. ${begins}`);
-      wait();
-    };
-    wait();
-    return () => clearTimeout(timer);
+    });
   }
 
   #dial(other: Other): void {

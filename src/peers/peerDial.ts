@@ -176,12 +176,14 @@ export function dial(
 
 /** The node that answers is the one of its certificate, where it has one: as such it was dialed. */
 function welcomed(welcome: Introduction, socket: net.Socket, proven: Proven): DialOutcome {
-  const { clusterId } = welcome;
+  const { clusterId, from } = welcome;
   if (proven.node !== undefined && clusterId !== NO_CLUSTER && clusterId !== proven.node.clusterId) {
     return notProven({
       sentence: `it belongs to cluster ${clusterId}, and its certificate is for cluster ${proven.node.clusterId}`,
       isOurs: true,
     });
   }
+  if (proven.node !== undefined && from !== proven.node.node)
+    return notProven({ sentence: `it says that it is node ${from}, and its certificate is that of node ${proven.node.node}`, isOurs: true });
   return { kind: 'welcome', welcome, socket, proven };
 }

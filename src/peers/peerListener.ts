@@ -20,6 +20,7 @@ import {
   type RefusalCode,
   type Self,
 } from '../protocol/peerHandshake.ts';
+import type { NodeAddress } from '../protocol/peerAddresses.ts';
 import type { CertifiedNode } from './peerProof.ts';
 import { isTls, type PeerTransport, type Proven } from './peerTransport.ts';
 
@@ -27,6 +28,8 @@ export interface PeerListenerOptions {
   readonly self: Self;
   /** This node's word on itself, at this moment. */
   readonly introduce: (to: number) => Introduction;
+  /** Where the nodes are that the log says, for who asks. */
+  readonly addresses: () => readonly NodeAddress[];
   /** Why the node of `hello`, one of this node's cluster, which dialed from `address`, is not to be believed; undefined: it is. */
   readonly doubts: (hello: Introduction, address: string) => Refusal | undefined;
   /** The node of `hello` is about to be welcomed: what it may count on from then on must be durable when this returns. */
@@ -169,7 +172,7 @@ export class PeerListener {
   }
 
   #judge(raw: net.Socket, socket: net.Socket, received: Uint8Array, proven: Proven): void {
-    const { self, introduce, greeting, taken, asked, refused } = this.#options;
+    const { self, introduce, greeting, taken, asked, refused, addresses } = this.#options;
     const end = received.length < HANDSHAKE_BYTES ? received.length : handshakeBytes(received);
     const decoded = decodeHandshake(received.subarray(0, end));
     const address = raw.remoteAddress ?? 'unknown';
@@ -179,9 +182,11 @@ export class PeerListener {
       refused(decoded.kind === 'hello' ? decoded.introduction.from : 0, verdict.code, verdict.sentence, address);
       return;
     }
-    if (verdict.clusterId !== NO_CLUSTER && self.clusterId !== NO_CLUSTER) greeting(verdict);
-    const welcome = encodePeerWelcome(introduce(verdict.from));
-    if (verdict.clusterId === NO_CLUSTER || self.clusterId === NO_CLUSTER) {
+    const isQuestion = verdict.clusterId === NO_CLUSTER || self.clusterId === NO_CLUSTER || verdict.asksAddresses === true;
+    if (!isQuestion) greeting(verdict);
+    const told = verdict.asksAddresses === true && self.clusterId !== NO_CLUSTER ? { addresses: addresses() } : {};
+    const welcome = encodePeerWelcome({ ...introduce(verdict.from), ...told });
+    if (isQuestion) {
       this.#part(socket, welcome);
       asked(verdict);
       return;

@@ -5,6 +5,7 @@ import type net from 'node:net';
 import { NO_CLUSTER } from '../core/ids.ts';
 import { addressOf } from '../core/peers.ts';
 import { FrameReader } from '../protocol/frameReader.ts';
+import type { NodeAddress } from '../protocol/peerAddresses.ts';
 import type { Introduction, Refusal, Self } from '../protocol/peerHandshake.ts';
 import type { NodeId, PeerMessage, Standing } from '../raft/messages.ts';
 import type { LinkView, OwnView } from './causeWatch.ts';
@@ -55,6 +56,8 @@ export interface PeerSocketsOptions {
   /** What nodes prove themselves by; undefined: nothing is asked for. */
   readonly proof?: PeerProof | undefined;
   readonly now: () => SelfNow;
+  /** Where the nodes are that the log says, for nodes that know one of them only; none without it. */
+  readonly addresses?: () => readonly NodeAddress[];
   /** A link whose waiting bytes do not move for so long is cut, so that no view is held for ever. */
   readonly stuckMs: number;
   /**
@@ -104,6 +107,7 @@ export class PeerSockets {
     this.#listener = new PeerListener({
       self,
       introduce: (to) => this.#introduce(to),
+      addresses: () => options.addresses?.() ?? [],
       doubts: (hello, address) => this.#doubts(hello, address),
       greeting: (hello) => options.events.greeting(hello),
       taken: (socket, hello, rest, proven) => this.#accept(socket, hello, rest, proven),

@@ -11,6 +11,7 @@ import tls from 'node:tls';
 import { assert } from '../core/assert.ts';
 import { viewOf } from '../core/bytes.ts';
 import { PEER_KEEPALIVE_MS } from '../core/limits.ts';
+import { ANY_NODE } from '../protocol/peerHandshake.ts';
 import { believed, type CertifiedNode, certifiedNode, type PeerProof } from './peerProof.ts';
 import { ProofBudget } from './proofBudget.ts';
 
@@ -215,7 +216,7 @@ export class PeerTransport {
     return by.length > 0 === this.isProving && by.every((one) => this.#believed.includes(one));
   }
 
-  /** Begins to connect to node `id`. The caller owns the socket. */
+  /** Begins to connect to node `id`, or to whichever is there ({@link ANY_NODE}). The caller owns the socket. */
   dial({ id, host, peerPort: port }: { readonly id: number; readonly host: string; readonly peerPort: number }): Dialed {
     const socket = net.connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: PEER_KEEPALIVE_MS });
     const proof = this.#proof;
@@ -309,7 +310,7 @@ export class PeerTransport {
         if (!socket.authorized || socket.isSessionReused()) return { sentence: 'its certificate is not believed', isOurs: true };
         const named = this.#nodeOf(socket, 'its certificate');
         if ('sentence' in named) return named;
-        if (named.node !== id) return { sentence: `its certificate is that of node ${named.node}, not of node ${id}`, isOurs: true };
+        if (id !== ANY_NODE && named.node !== id) return { sentence: `its certificate is that of node ${named.node}, not of node ${id}`, isOurs: true };
         return { by: authorities, node: named };
       },
       faultOf: faultOfCertificate,

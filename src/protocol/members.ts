@@ -1,7 +1,7 @@
 // Requests about the set of nodes, and their answer: which nodes there are, and what the leader knows of each. docs/PROTOCOL.md, "MEMBERS".
 //
 //   MEMBERS, the request:   1 flags: 1 DRY_RUN │ 24 nothing: which there are │ or a change:
-//     0 u8 kind: 1 add, 2 remove, 3 promote, 4 demote │ 1 u8 node id │ 2 u8 role: of who is added │ 3 zero │ 4 u16 port for clients │ 6 u16 port for nodes
+//     0 u8 kind: 1 add, 2 remove, 3 promote, 4 demote, 5 move │ 1 u8 node id │ 2 u8 role: of who is added │ 3 zero │ 4 u16 port for clients │ 6 u16 port for nodes
 //     │ 8 8 bytes instance │ 16 host
 //   NODES, the answer:
 //     1 flags: 1 CHANGED, 2 IN_LOG, 4 UNSETTLED │ 2 u16 count │ 8 u64 start │ 16 u64 commit │ 24 u64 end │ 32 u32 level │ 36 u32 newest level │ 40 u32 leader │ 44 u32 term
@@ -10,6 +10,7 @@
 //     │ 32 u16 lowest level │ 34 u16 highest level │ 36 u16 bytes of the host │ 38 u16 bytes of the URL │ 40 host, URL
 
 import { getOffset, setOffset, viewOf } from '../core/bytes.ts';
+import { NO_INSTANCE } from '../core/ids.ts';
 import { readInstance, writeInstance } from '../core/instances.ts';
 import type { LevelRange } from '../core/levels.ts';
 import { MAX_NODE_ID } from '../core/limits.ts';
@@ -34,7 +35,7 @@ const CHANGE_BYTES = 16;
 const ANSWER_HEADER_BYTES = 48;
 const NODE_BYTES = 40;
 
-const KINDS: Readonly<Record<MemberChange['kind'], number>> = { add: 1, remove: 2, promote: 3, demote: 4 };
+const KINDS: Readonly<Record<MemberChange['kind'], number>> = { add: 1, remove: 2, promote: 3, demote: 4, move: 5 };
 const ROLES: Readonly<Record<MemberRole, number>> = { voter: 1, learner: 2, reader: 3 };
 const ROLE_OF: readonly (MemberRole | null | undefined)[] = [null, 'voter', 'learner', 'reader'];
 const FEEDS = ['unknown', 'probing', 'replicating', 'catchingUp', 'cannotBeFed'] as const;
@@ -91,7 +92,7 @@ const text = { encoder: new TextEncoder(), decoder: new TextDecoder() };
 
 /** A request: for a change, or, without one, for the list. */
 export function encodeMembersRequest(requestId: number, change: MemberChange | undefined, isDryRun: boolean): Uint8Array {
-  const host = change?.kind === 'add' ? text.encoder.encode(change.host) : new Uint8Array(0);
+  const host = change?.kind === 'add' || change?.kind === 'move' ? text.encoder.encode(change.host) : new Uint8Array(0);
   const message = new Uint8Array(HEADER_BYTES + (change === undefined ? 0 : CHANGE_BYTES + host.length));
   const view = viewOf(message);
   view.setUint8(0, MEMBERS);
@@ -100,11 +101,13 @@ export function encodeMembersRequest(requestId: number, change: MemberChange | u
   if (change === undefined) return message;
   view.setUint8(HEADER_BYTES, KINDS[change.kind]);
   view.setUint8(HEADER_BYTES + 1, change.id);
-  if (change.kind !== 'add') return message;
-  view.setUint8(HEADER_BYTES + 2, ROLES[change.isReader ? 'reader' : 'learner']);
+  if (change.kind !== 'add' && change.kind !== 'move') return message;
   view.setUint16(HEADER_BYTES + 4, change.port, true);
   view.setUint16(HEADER_BYTES + 6, change.peerPort, true);
-  writeInstance(view, HEADER_BYTES + 8, change.instance);
+  if (change.kind === 'add') {
+    view.setUint8(HEADER_BYTES + 2, ROLES[change.isReader ? 'reader' : 'learner']);
+    writeInstance(view, HEADER_BYTES + 8, change.instance);
+  }
   message.set(host, HEADER_BYTES + CHANGE_BYTES);
   return message;
 }
@@ -116,7 +119,7 @@ export function membersRequestIn(body: Uint8Array): MemberChange | undefined | '
   const view = viewOf(body);
   const [kind = 0, id = 0, role = 0, zero = 0] = body;
   if (zero !== 0 || id < 1 || id > MAX_NODE_ID) return 'wrong';
-  if (kind === KINDS.add) return additionIn(view, id, role);
+  if (kind === KINDS.add || kind === KINDS.move) return addressedIn(view, kind, id, role);
   const isPlain = body.length === CHANGE_BYTES && body.subarray(2).every((byte) => byte === 0);
   if (!isPlain) return 'wrong';
   if (kind === KINDS.remove) return { kind: 'remove', id };
@@ -124,14 +127,18 @@ export function membersRequestIn(body: Uint8Array): MemberChange | undefined | '
   return kind === KINDS.demote ? { kind: 'demote', id } : 'wrong';
 }
 
-function additionIn(view: DataView, id: number, role: number): MemberChange | 'wrong' {
+/** What says where a node is. */
+function addressedIn(view: DataView, kind: number, id: number, role: number): MemberChange | 'wrong' {
   const hostBytes = view.byteLength - CHANGE_BYTES;
   const host = text.decoder.decode(new Uint8Array(view.buffer, view.byteOffset + CHANGE_BYTES, hostBytes));
   const port = view.getUint16(4, true);
   const peerPort = view.getUint16(6, true);
   const isAddress = hostBytes > 0 && hostBytes <= MAX_HOST_BYTES && PRINTABLE.test(host) && port > 0 && peerPort > 0;
-  if (!isAddress || (role !== ROLES.learner && role !== ROLES.reader)) return 'wrong';
-  return { kind: 'add', id, instance: readInstance(view, 8), isReader: role === ROLES.reader, host, port, peerPort };
+  const instance = readInstance(view, 8);
+  if (!isAddress) return 'wrong';
+  if (kind === KINDS.move) return role === 0 && instance === NO_INSTANCE ? { kind: 'move', id, host, port, peerPort } : 'wrong';
+  if (role !== ROLES.learner && role !== ROLES.reader) return 'wrong';
+  return { kind: 'add', id, instance, isReader: role === ROLES.reader, host, port, peerPort };
 }
 
 /** The answer. */

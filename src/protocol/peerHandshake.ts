@@ -3,7 +3,8 @@
 //   HELLO, WELCOME:  0 u32 magic │ 4 u16 highest version │ 6 u8 what │ 7 u8 flags │ 8 cluster id │ 24 u8 from │ 25 u8 to
 //                    26 u8 standing │ 27 u8 zero │ 28 u32 segment bytes │ 32 instance │ 40 u32 term │ 44 u32 set of nodes
 //                    48 process │ 56 u16 lowest version │ 58 u16 n │ 60 u32 features │ 64 u16 address bytes │ 66 u16 zero
-//                    68 u32 CRC-32 of the n bytes │ 72 u16 lowest level │ 74 u16 highest level │ 76 generation │ 84 zeros │ 124 u32 CRC-32 of bytes 0 to 124 │ 128 n bytes: address for clients
+//                    68 u32 CRC-32 of the n bytes │ 72 u16 lowest level │ 74 u16 highest level │ 76 generation │ 84 zeros │ 124 u32 CRC-32 of bytes 0 to 124 │ 128 n bytes: address for clients,
+//                    and in a WELCOME where the nodes are, for who asked (peerAddresses.ts)
 //   REFUSED:         0 u32 magic │ 4 u16 highest version │ 6 u8 what │ 7 u8 zero │ 8 cluster id │ 24 u8 from │ 25 zeros │ 28 u16 code
 //                    30 u16 sentence bytes │ 32 instance │ 40 zeros │ 48 process │ 56 u16 lowest version │ 58 zeros
 //                    124 u32 CRC-32 of bytes 0 to 124 │ 128 sentence
@@ -16,10 +17,18 @@ import { fromHex, toHex, viewOf } from '../core/bytes.ts';
 import { crc32 } from '../core/crc32.ts';
 import { NO_CLUSTER, NO_INSTANCE, STANDINGS, type Standing } from '../core/ids.ts';
 import { knowsLevel, type LevelRange } from '../core/levels.ts';
-import { MAX_HANDSHAKE_MORE_BYTES, MAX_NODE_ID, MAX_REFUSAL_BYTES, MAX_TERM, MAX_TERM_STEP } from '../core/limits.ts';
+import {
+  MAX_HANDSHAKE_MORE_BYTES,
+  MAX_NODE_ID,
+  MAX_REFUSAL_BYTES,
+  MAX_TERM,
+  MAX_TERM_STEP,
+  MAX_WELCOME_MORE_BYTES,
+} from '../core/limits.ts';
 import { formatNodes, isSameSet, maskOfNodes, type NodeSet, nodesOfMask } from '../core/nodeSet.ts';
 import type { NodeId } from '../raft/messages.ts';
 import type { Malformed } from './peer.ts';
+import { decodeAddresses, encodeAddresses, type NodeAddress } from './peerAddresses.ts';
 
 /** The version of the protocol between nodes that this build speaks: the lowest and the highest one. */
 export const PEER_PROTOCOL_VERSION = 3;
@@ -34,6 +43,12 @@ const IS_FOUNDER = 1;
 const IS_UNSYNCED = 1;
 const TAKES_UPLOADS = 2;
 const SAYS_NODES = 4;
+const ASKS_ADDRESSES = 8;
+const TELLS_ADDRESSES = 16;
+
+/** Whom who asks for addresses takes the receiver for: it does not know. */
+export const ANY_NODE = 0;
+
 const AT = {
   magic: 0,
   version: 4,
@@ -69,7 +84,7 @@ export interface Introduction {
   /** 32 hexadecimal digits; {@link NO_CLUSTER} while the sender looks for its cluster. */
   readonly clusterId: string;
   readonly from: NodeId;
-  /** Whom the sender takes the receiver for. */
+  /** Whom the sender takes the receiver for; {@link ANY_NODE} in a HELLO that asks for addresses. */
   readonly to: NodeId;
   /** 16 hexadecimal digits, drawn when the sender's data directory was made. */
   readonly instance: string;
@@ -94,6 +109,10 @@ export interface Introduction {
   readonly levels: LevelRange;
   /** Generation of the sender's log, 16 hexadecimal digits; {@link NO_INSTANCE} where it does not know it yet, or the log says none. */
   readonly generation: string;
+  /** HELLO: the sender knows where one node is, and asks where all are; it speaks no further on this connection. */
+  readonly asksAddresses?: boolean;
+  /** WELCOME: where the nodes are that the log says, for who asked. */
+  readonly addresses?: readonly NodeAddress[];
 }
 
 /** Why a node does not take a connection; the numbers are on the wire. */
@@ -143,23 +162,28 @@ function startFrame(bytes: Uint8Array, what: number, { clusterId, from, instance
 
 function encodeIntroduction(what: number, introduction: Introduction): Uint8Array {
   const address = new TextEncoder().encode(introduction.advertise);
-  const bytes = new Uint8Array(HANDSHAKE_BYTES + address.length);
+  const { asksAddresses = false, addresses } = introduction;
+  const told = encodeAddresses(addresses ?? []);
+  const moreBytes = address.length + told.length;
+  const bytes = new Uint8Array(HANDSHAKE_BYTES + moreBytes);
   bytes.set(address, HANDSHAKE_BYTES);
+  bytes.set(told, HANDSHAKE_BYTES + address.length);
   const view = startFrame(bytes, what, introduction);
   view.setUint8(AT.flags, introduction.isFounder ? IS_FOUNDER : 0);
   view.setUint8(AT.to, introduction.to);
   view.setUint8(AT.standing, STANDINGS.indexOf(introduction.standing));
   view.setUint32(AT.segmentBytes, introduction.segmentBytes, true);
   const features = (introduction.isSynced ? 0 : IS_UNSYNCED) | (introduction.takesUploads ? TAKES_UPLOADS : 0);
-  view.setUint32(AT.features, features | (introduction.saysNodes ? SAYS_NODES : 0), true);
+  const words = (asksAddresses ? ASKS_ADDRESSES : 0) | (addresses === undefined ? 0 : TELLS_ADDRESSES);
+  view.setUint32(AT.features, features | words | (introduction.saysNodes ? SAYS_NODES : 0), true);
   view.setUint32(AT.term, introduction.term, true);
   view.setUint32(AT.nodes, maskOfNodes(introduction.nodes), true);
   view.setUint16(AT.lowestLevel, introduction.levels.lowest, true);
   view.setUint16(AT.highestLevel, introduction.levels.highest, true);
   bytes.set(fromHex(introduction.generation), AT.generation);
-  view.setUint16(AT.moreBytes, address.length, true);
+  view.setUint16(AT.moreBytes, moreBytes, true);
   view.setUint16(AT.addressBytes, address.length, true);
-  if (address.length > 0) view.setUint32(AT.moreCheck, crc32(bytes, HANDSHAKE_BYTES, bytes.length), true);
+  if (moreBytes > 0) view.setUint32(AT.moreCheck, crc32(bytes, HANDSHAKE_BYTES, bytes.length), true);
   view.setUint32(AT.check, crc32(bytes, 0, AT.check), true);
   return bytes;
 }
@@ -249,7 +273,12 @@ export function handshakeBytes(bytes: Uint8Array): number {
   if (!isHandshake(fixed) || !isSpoken(view) || view.getUint32(AT.check, true) !== crc32(fixed, 0, AT.check)) return HANDSHAKE_BYTES;
   const what = view.getUint8(AT.what);
   const moreBytes = view.getUint16(AT.moreBytes, true);
-  return (what === HELLO || what === WELCOME) && moreBytes <= MAX_HANDSHAKE_MORE_BYTES ? HANDSHAKE_BYTES + moreBytes : HANDSHAKE_BYTES;
+  return (what === HELLO || what === WELCOME) && moreBytes <= mostMoreBytes(what) ? HANDSHAKE_BYTES + moreBytes : HANDSHAKE_BYTES;
+}
+
+/** A stranger's HELLO is kept whole before anything is known of it. */
+function mostMoreBytes(what: number): number {
+  return what === WELCOME ? MAX_WELCOME_MORE_BYTES : MAX_HANDSHAKE_MORE_BYTES;
 }
 
 /** Decodes the first bytes of a connection, as many as {@link handshakeBytes} says; never throws. */
@@ -273,7 +302,10 @@ function decodeIntroduction(bytes: Uint8Array, view: DataView): Introduction | M
   const [from, to] = [view.getUint8(AT.from), view.getUint8(AT.to)];
   if ((flags & ~IS_FOUNDER) !== 0 && isOwnVersion(view)) return malformed(`unknown flags ${flags} in a handshake`);
   if (standing === undefined) return malformed(`an unknown standing ${view.getUint8(AT.standing)}`);
-  if (from < 1 || from > MAX_NODE_ID || to < 1 || to > MAX_NODE_ID) return malformed(`node ids ${from} and ${to}`);
+  const features = view.getUint32(AT.features, true);
+  const asksAddresses = (features & ASKS_ADDRESSES) !== 0;
+  const isToOne = asksAddresses ? to === ANY_NODE : to >= 1 && to <= MAX_NODE_ID;
+  if (from < 1 || from > MAX_NODE_ID || !isToOne) return malformed(`node ids ${from} and ${to}`);
   if (view.getUint32(AT.term, true) > MAX_TERM) return malformed(`a term above ${MAX_TERM}`);
   if (isZero(bytes, AT.process, AT.lowest)) return malformed('a handshake without the number of its process');
   if (isOwnVersion(view) && (bytes[AT.zero] !== 0 || !isZero(bytes, AT.zero16, AT.moreCheck) || !isZero(bytes, AT.rest, AT.check))) {
@@ -281,40 +313,44 @@ function decodeIntroduction(bytes: Uint8Array, view: DataView): Introduction | M
   }
   const levels: LevelRange = { lowest: view.getUint16(AT.lowestLevel, true), highest: view.getUint16(AT.highestLevel, true) };
   if (levels.lowest > levels.highest) return malformed(`levels ${levels.lowest} to ${levels.highest} in a handshake`);
-  const advertise = addressIn(bytes, view);
-  if (typeof advertise !== 'string') return advertise;
+  const more = moreIn(bytes, view);
+  if ('kind' in more) return more;
   const nodes = nodesOfMask(view.getUint32(AT.nodes, true));
   if (!nodes.includes(from)) return malformed(`nodes ${formatNodes(nodes)} without the sender, ${from}`);
   return {
     ...refuserIn(bytes),
     to,
     segmentBytes: view.getUint32(AT.segmentBytes, true),
-    isSynced: (view.getUint32(AT.features, true) & IS_UNSYNCED) === 0,
-    takesUploads: (view.getUint32(AT.features, true) & TAKES_UPLOADS) !== 0,
+    isSynced: (features & IS_UNSYNCED) === 0,
+    takesUploads: (features & TAKES_UPLOADS) !== 0,
     standing,
     isFounder: (flags & IS_FOUNDER) !== 0,
     term: view.getUint32(AT.term, true),
     nodes,
-    saysNodes: (view.getUint32(AT.features, true) & SAYS_NODES) !== 0,
-    advertise,
+    saysNodes: (features & SAYS_NODES) !== 0,
+    ...more,
     levels,
     generation: toHex(bytes.subarray(AT.generation, AT.rest)),
+    ...(asksAddresses ? { asksAddresses } : {}),
   };
 }
 
 /** What follows the fixed part. Its check first: the fixed part's does not cover it. */
-function addressIn(bytes: Uint8Array, view: DataView): string | Malformed {
+function moreIn(bytes: Uint8Array, view: DataView): Pick<Introduction, 'advertise' | 'addresses'> | Malformed {
   const [moreBytes, addressBytes] = [view.getUint16(AT.moreBytes, true), view.getUint16(AT.addressBytes, true)];
-  if (moreBytes > MAX_HANDSHAKE_MORE_BYTES) return malformed(`a handshake with ${moreBytes} bytes after its fixed part`);
+  const isTold = view.getUint8(AT.what) === WELCOME && (view.getUint32(AT.features, true) & TELLS_ADDRESSES) !== 0;
+  if (moreBytes > mostMoreBytes(view.getUint8(AT.what))) return malformed(`a handshake with ${moreBytes} bytes after its fixed part`);
   if (bytes.length !== HANDSHAKE_BYTES + moreBytes) return malformed(`a handshake of ${bytes.length} bytes`);
-  if (addressBytes > moreBytes || (isOwnVersion(view) && addressBytes !== moreBytes)) {
+  if (addressBytes > moreBytes || (isOwnVersion(view) && !isTold && addressBytes !== moreBytes)) {
     return malformed(`a handshake with an address of ${addressBytes} bytes among ${moreBytes}`);
   }
   const check = moreBytes === 0 ? 0 : crc32(bytes, HANDSHAKE_BYTES, bytes.length);
   if (view.getUint32(AT.moreCheck, true) !== check) return malformed('a handshake whose address does not match its check');
-  const text = new TextDecoder().decode(bytes.subarray(HANDSHAKE_BYTES, HANDSHAKE_BYTES + addressBytes));
-  if (text !== '' && publicAddress(text) !== text) return malformed('a handshake with an address for clients that is none');
-  return text;
+  const advertise = new TextDecoder().decode(bytes.subarray(HANDSHAKE_BYTES, HANDSHAKE_BYTES + addressBytes));
+  if (advertise !== '' && publicAddress(advertise) !== advertise) return malformed('a handshake with an address for clients that is none');
+  if (!isTold) return { advertise };
+  const addresses = decodeAddresses(bytes.subarray(HANDSHAKE_BYTES + addressBytes));
+  return addresses === undefined ? malformed('a handshake with addresses of nodes that are none') : { advertise, addresses };
 }
 
 /** The sentence of a refusal, without what could upset a terminal. */
@@ -390,7 +426,7 @@ function refusalOfHello(hello: Introduction, self: Self): Refusal | undefined {
   if (from === self.id) {
     return { code: 'OWN_ID', sentence: ownIdSentence(hello, self) };
   }
-  if (to !== self.id) {
+  if (to !== self.id && hello.asksAddresses !== true) {
     return { code: 'WRONG_NODE', sentence: `this is node ${self.id}, not node ${to}: give all nodes the same list of nodes` };
   }
   if (hello.clusterId !== NO_CLUSTER && self.clusterId !== NO_CLUSTER && hello.clusterId !== self.clusterId) {
@@ -478,9 +514,9 @@ function faultOfNodes({ from, nodes, saysNodes }: Introduction, self: Self): str
   );
 }
 
-/** Why this node refuses the WELCOME that node `to` gave it; undefined when nothing is wrong. */
+/** Why this node refuses the WELCOME that node `to`, or {@link ANY_NODE}, gave it; undefined when nothing is wrong. */
 export function faultOfWelcome(welcome: Introduction, self: Self, to: NodeId): Refusal | undefined {
-  if (welcome.from !== to || welcome.to !== self.id) {
+  if ((to !== ANY_NODE && welcome.from !== to) || welcome.to !== self.id) {
     const sentence = `it says that it is node ${welcome.from} and talks to node ${welcome.to}: give all nodes the same list of nodes`;
     return { code: 'WRONG_NODE', sentence };
   }

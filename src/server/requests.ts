@@ -566,7 +566,7 @@ export class Requests {
     const isDryRun = (flags & MEMBERS_DRY_RUN) !== 0;
     const change = membersRequestIn(body);
     if (change === 'wrong') {
-      session.sendError(requestId, 'MALFORMED', 0, 'a MEMBERS has no body, or one that adds, removes, promotes or demotes a node');
+      session.sendError(requestId, 'MALFORMED', 0, 'a MEMBERS has no body, or one that adds, removes, promotes, demotes or moves a node');
       return;
     }
     this.#answer(

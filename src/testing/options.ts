@@ -9,7 +9,7 @@ import { flagOf, OPTIONS, type OptionName } from '../core/options.ts';
 const MIB = 1024 * 1024;
 
 /** What each node has its own value of. */
-type OwnOption = 'data' | 'host' | 'port' | 'node' | 'peers';
+type OwnOption = 'data' | 'host' | 'port' | 'node' | 'peers' | 'join';
 
 /** Options of `loglog serve` for all nodes, in camel case; see `loglog serve --help`. */
 export type NodeSettings = {
@@ -44,7 +44,7 @@ export interface StartClusterOptions extends Omit<NodeSettings, 'fsync' | 'token
  */
 const DEFAULTS: NodeSettings = { segmentBytes: 4 * MIB, slots: 4, electionTimeoutMs: 500 };
 
-const OWN: readonly string[] = ['data', 'host', 'port', 'node', 'peers'] satisfies OwnOption[];
+const OWN: readonly string[] = ['data', 'host', 'port', 'node', 'peers', 'join'] satisfies OwnOption[];
 const NODE_OPTIONS = (Object.keys(OPTIONS) as OptionName[]).filter((name) => !OWN.includes(name));
 const CLUSTER_OPTIONS = ['nodes', 'directory', 'timeoutMs'] as const;
 

@@ -13,6 +13,7 @@ import type { Seal } from '../format/controlEntries.ts';
 import type { AccessNews } from '../memory/logFold.ts';
 import type { SharedTailMemory } from '../memory/tailMemory.ts';
 import type { PeerProof } from '../peers/peerProof.ts';
+import type { NodeAddress } from '../protocol/peerAddresses.ts';
 import type { LogDamage } from '../raft/core.ts';
 import type { MembershipState } from '../raft/membership.ts';
 import type { TermStart } from '../raft/termTable.ts';
@@ -85,6 +86,8 @@ export interface RaftSetup extends WorkerSetup {
   readonly advertise: string;
   /** Where nodes are reached, as this one was told, itself among them: it overrides what the log says. Empty: this node is to be alone. */
   readonly peers: readonly Peer[];
+  /** Where another node said that the others are: this one goes by it while it is in no set. */
+  readonly learned: readonly NodeAddress[];
   /** Ids of the nodes that count while the log does not say which it has. */
   readonly nodes: readonly number[];
   /** What nodes prove themselves by; undefined: nothing is asked for. */

@@ -17,6 +17,7 @@ import type { PeerProof } from '../peers/peerProof.ts';
 import type { PeerEvents, PeerSocketsOptions } from '../peers/peerSockets.ts';
 import { QuorumWatch } from '../peers/quorumWatch.ts';
 import { PEER_FRAME_BYTES } from '../protocol/peer.ts';
+import type { NodeAddress } from '../protocol/peerAddresses.ts';
 import type { Self } from '../protocol/peerHandshake.ts';
 import type { RaftSettings } from '../raft/core.ts';
 import type { NodeId, PeerMessage } from '../raft/messages.ts';
@@ -53,7 +54,7 @@ export interface RaftLinks {
 }
 
 /** The same for options: what the connections are told and tell. How long they wait for what is their own matter. */
-export type RaftLinksOptions = Pick<PeerSocketsOptions, 'self' | 'now' | 'events'>;
+export type RaftLinksOptions = Pick<PeerSocketsOptions, 'self' | 'now' | 'events' | 'addresses'>;
 
 export interface RaftTimer {
   cancel(): void;
@@ -143,7 +144,13 @@ export class RaftHost {
     this.admission = this.#makeAdmission();
     this.#quorum = new QuorumWatch(() => this.replica.raft.members.otherVoters);
     this.#causes = this.#makeCauses();
-    if (setup.peers.length > 0) this.#links = ports.makeLinks({ self: this.#self(), now: () => this.#now(), events: this.#events() });
+    if (setup.peers.length === 0) return;
+    this.#links = ports.makeLinks({
+      self: this.#self(),
+      now: () => this.#now(),
+      events: this.#events(),
+      addresses: () => this.#addresses,
+    });
   }
 
   /** Meets the others, and begins. Rejects when it cannot listen for them. */
@@ -162,15 +169,15 @@ export class RaftHost {
 
   /**
    * Which nodes to have links to: those that the log says, or may still say again, where this node was told, or else where the log says. While this node is in no set,
-   * those that it was told, so that they hear of it.
+   * those that it was told, or has learned, so that they hear of it.
    */
   get #reached(): readonly PeerAddress[] {
-    const { peers, node } = this.#setup;
+    const { peers, node, learned } = this.#setup;
     const { members } = this.replica.raft;
     const { latest, known } = members;
     const isIn = latest?.members.some(({ id }) => id === node) === true;
     const reached = new Map<NodeId, PeerAddress>();
-    if (!isIn) for (const peer of peers) reached.set(peer.id, peer);
+    if (!isIn) for (const peer of [...learned, ...peers]) reached.set(peer.id, peer);
     for (const { id, host, peerPort } of known) {
       const told = peers.find((peer) => peer.id === id);
       if (told !== undefined) reached.set(id, told);
@@ -182,6 +189,13 @@ export class RaftHost {
         );
     }
     return [...reached.values()];
+  }
+
+  /** Where the nodes are that the log says, as this one was told, or else as the log says. */
+  get #addresses(): readonly NodeAddress[] {
+    const members = this.replica.raft.members.latest?.members ?? [];
+    const addresses = members.map((member) => this.#setup.peers.find(({ id }) => id === member.id) ?? member);
+    return addresses.filter(({ host, peerPort }) => host !== '' && peerPort > 0).map(({ id, host, peerPort }) => ({ id, host, peerPort }));
   }
 
   #reach(): void {

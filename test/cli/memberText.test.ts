@@ -101,11 +101,22 @@ test('a change is told as before and after, with what is wrong with that', () =>
   ]);
 });
 
-test('what to type on the machine of a new node names all that there are, and itself', () => {
-  const set = setOf(member(1), member(2, { host: '', port: 0, peerPort: 0 }), member(5, { host: 'fe80::5' }));
-  expect(startText(set, { id: 4, host: 'h4', port: 1, peerPort: 2 })).toBe(
-    'loglog serve --node 4 --peers 1=10.0.0.1:7070/7170,4=h4:1/2,5=[fe80::5]:7070/7170',
+test('what to type on the machine of a new node names itself, and some that it can ask for the others, the leader first', () => {
+  const set = setOf(
+    member(1, { state: 'unreachable' }),
+    member(2, { host: '', port: 0, peerPort: 0 }),
+    member(3, { state: 'current' }),
+    member(5, { host: 'fe80::5', state: 'leads' }),
+    member(6, { state: 'current' }),
   );
+  const added = { id: 4, host: 'h4', port: 1, peerPort: 2 };
+  expect(startText(set, added)).toBe('loglog serve --node 4 --peers 4=h4:1/2 --join [fe80::5]:7170,10.0.0.3:7170,10.0.0.6:7170');
+  expect(startText(setOf(member(1, { host: '' })), added)).toBe('loglog serve --node 4 --peers 4=h4:1/2');
+});
+
+test('a node that moves is said to be there after, and not before', () => {
+  const after = setOf(member(1), member(2), member(3, { host: 'h3' }));
+  expect(changeText({ before: three, after, hasChanged: false })).toContain('node 3: 10.0.0.3:7070/7170 before, h3:7070/7170 after');
 });
 
 test('names no more nodes than a list may have, those that vote first', () => {

@@ -9,6 +9,7 @@ import { LogError } from '../../src/core/errors.ts';
 import type { MemberChange } from '../../src/core/memberChanges.ts';
 import type { ListedMember, MembersAnswer } from '../../src/protocol/members.ts';
 
+const MOVED = { id: 3, host: 'h5', port: 15, peerPort: 25 };
 const NEW: NewMember = { id: 4, host: 'h4', port: 14, peerPort: 24 };
 const LOST = 'lost';
 
@@ -191,6 +192,16 @@ describe('a node that is added', () => {
   });
 
   test.each([
+    ['no port', { ...MOVED, port: 0 }, RangeError],
+    ['no host', { ...MOVED, host: '' }, TypeError],
+    ['a role', { ...MOVED, learner: true }, TypeError],
+  ])('that moves with %s is refused before anything is asked', async (_what, member, kind) => {
+    const leader = new Leader();
+    await expect(leader.work().move(member)).rejects.toThrow(kind);
+    expect(leader.asked).toEqual([]);
+  });
+
+  test.each([
     ['no id', { ...NEW, id: 0 }, RangeError],
     ['an id above 32', { ...NEW, id: 33 }, RangeError],
     ['no port', { ...NEW, port: 0 }, RangeError],
@@ -206,12 +217,13 @@ describe('a node that is added', () => {
 
 describe('an answer that was lost', () => {
   const change = (kind: MemberChange['kind'], leader: Leader): Promise<unknown> =>
-    kind === 'add' ? leader.work().add(NEW) : leader.work()[kind](3);
+    kind === 'add' ? leader.work().add(NEW) : kind === 'move' ? leader.work().move(MOVED) : leader.work()[kind](3);
 
   test.each([
     ['add', 'ALREADY_MEMBER'],
     ['remove', 'UNKNOWN_MEMBER'],
     ['demote', 'ALREADY_MEMBER'],
+    ['move', 'ALREADY_MEMBER'],
   ] as const)('to %s is asked for again, and %s says that it was done', async (kind, code) => {
     for (const first of ['lost', 'unknown'] as const) {
       const leader = new Leader();
@@ -325,6 +337,47 @@ describe('a replacement', () => {
     };
     await leader.work().replace(3, 4);
     expect(leader.asked).toEqual(['promote 4', 'remove 3']);
+  });
+
+  test('of one that is gone feeds the new one, removes the old one, and only then lets the new one count (raft-autopilot#55)', async () => {
+    const leader = new Leader();
+    leader.put(listed(3, { isConnected: false }));
+    const counting: number[] = [];
+    leader.act = (change) => {
+      if (change.kind === 'add') leader.put(listed(change.id, { role: change.isReader ? 'reader' : 'learner', counts: false }));
+      if (change.kind === 'remove') leader.drop(change.id);
+      if (change.kind === 'promote') leader.put(listed(change.id));
+      counting.push(leader.nodes.filter(({ role }) => role === 'voter').length);
+    };
+    const { before, after } = await leader.work().replace(3, NEW);
+    expect(leader.asked).toEqual(['add 4', 'remove 3', 'promote 4']);
+    expect([counting, before.voters, after.voters]).toEqual([[3, 2, 3], 3, 3]);
+  });
+
+  test('of one that is gone by a learner that is there waits until that has the log', async () => {
+    const leader = new Leader();
+    leader.put(listed(3, { isConnected: false }));
+    leader.put(listed(4, { role: 'reader', counts: false, feed: 'catchingUp' }));
+    leader.onList = (count) => {
+      if (count === 3) leader.put(listed(4, { role: 'reader', counts: false }));
+    };
+    leader.act = ({ kind, id }) => (kind === 'remove' ? leader.drop(id) : leader.put(listed(id)));
+    await leader.work().replace(3, 4);
+    expect(leader.asked).toEqual(['remove 3', 'promote 4']);
+  });
+
+  test('of one that is gone, where the new one does not come to count, says that', async () => {
+    const leader = new Leader();
+    leader.put(listed(3, { isConnected: false }));
+    leader.act = (change) => {
+      if (change.kind === 'promote') refuse('NO_MAJORITY');
+      if (change.kind === 'add') leader.put(listed(4, { role: 'reader', counts: false }));
+      else leader.drop(change.id);
+    };
+    await expect(leader.work().replace(3, NEW)).rejects.toMatchObject({
+      code: 'NO_MAJORITY',
+      message: expect.stringContaining('node 3 was removed, and node 4 is a learner, which is to be promoted'),
+    });
   });
 
   test('that ends half-way says what was done', async () => {

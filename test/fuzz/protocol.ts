@@ -122,6 +122,7 @@ function membersRequest(random: Random, requestId: number): Uint8Array {
     { kind: 'remove', id },
     { kind: 'promote', id },
     { kind: 'demote', id },
+    { kind: 'move', id, host: 'h'.repeat(random.pick(0, 1, 300)), port, peerPort },
   );
   return encodeMembersRequest(requestId, change, random.oneIn(2));
 }

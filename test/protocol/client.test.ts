@@ -146,6 +146,7 @@ test('MEMBERS asks for the list, or for a change of nodes, or what that would be
     [{ kind: 'remove', id: 32 }, `02200000 ${'00'.repeat(12)}`],
     [{ kind: 'promote', id: 1 }, `03010000 ${'00'.repeat(12)}`],
     [{ kind: 'demote', id: 2 }, `04020000 ${'00'.repeat(12)}`],
+    [{ kind: 'move', id: 4, host: 'b.c', port: 7070, peerPort: 7170 }, '05040000 9e1b 021c 0000000000000000 622e63'],
   ] as const;
   for (const [change, body] of changes) {
     expect(encodeMembersRequest(5, change, true)).toEqual(bytesOf(`${header('01')} ${body}`));
@@ -154,7 +155,10 @@ test('MEMBERS asks for the list, or for a change of nodes, or what that would be
 });
 
 test.each([
-  ['a kind that there is not', `05010000 ${'00'.repeat(12)}`],
+  ['a node that moves nowhere', `05010000 ${'00'.repeat(12)}`],
+  ['one that moves with a role', '05040200 9e1b 021c 0000000000000000 622e63'],
+  ['one that moves with an instance', '05040000 9e1b 021c 0100000000000000 622e63'],
+  ['a kind that there is not', `06010000 ${'00'.repeat(12)}`],
   ['the id 0', `02000000 ${'00'.repeat(12)}`],
   ['an id above 32', `02210000 ${'00'.repeat(12)}`],
   ['too few bytes', `02010000 ${'00'.repeat(11)}`],

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { NO_CLUSTER, NO_INSTANCE } from '../../src/core/ids.ts';
 import { MAX_REFUSAL_BYTES, MAX_TERM_STEP } from '../../src/core/limits.ts';
 import {
+  ANY_NODE,
   decodeHandshake,
   decodeSentence,
   encodePeerHello,
@@ -119,6 +120,31 @@ describe('peer handshake: golden bytes', () => {
     const bytes = forged(GOLDEN_HELLO, (view) => view.setBigUint64(76, 0x0123_4567_89ab_cdefn));
     expect(hexOf(encodePeerHello(hello))).toBe(hexOf(bytes));
     expect(decodeHandshake(bytes)).toEqual({ kind: 'hello', introduction: hello });
+  });
+
+  it('HELLO of a node that asks whoever is there for addresses, and WELCOME with them', () => {
+    const hello: Introduction = { ...HELLO, to: ANY_NODE, asksAddresses: true };
+    const asking = forged(GOLDEN_HELLO, (view) => {
+      view.setUint8(25, 0);
+      view.setUint32(60, 8, true);
+    });
+    expect(hexOf(encodePeerHello(hello))).toBe(hexOf(asking));
+    expect(decodeHandshake(asking)).toEqual({ kind: 'hello', introduction: hello });
+    const addresses = [
+      { id: 1, host: 'a', peerPort: 7170 },
+      { id: 32, host: '::1', peerPort: 1 },
+    ];
+    const told = bytesOf('0101 021c 61 2003 0100 3a3a31');
+    const answer = forged(Buffer.concat([GOLDEN_WELCOME, told]), (view) => {
+      view.setUint32(60, 16, true);
+      view.setUint16(58, told.length, true);
+      view.setUint32(68, crc32(told), true);
+    });
+    expect(hexOf(encodePeerWelcome({ ...WELCOME, addresses }))).toBe(hexOf(answer));
+    expect(handshakeBytes(answer)).toBe(answer.length);
+    expect(decodeHandshake(answer)).toEqual({ kind: 'welcome', introduction: { ...WELCOME, addresses } });
+    const none = { ...WELCOME, advertise: 'wss://log.example.com', addresses: [] };
+    expect(decodeHandshake(encodePeerWelcome(none))).toEqual({ kind: 'welcome', introduction: none });
   });
 
   it('HELLO', () => {

@@ -10,8 +10,11 @@ import type { SimNode } from './simNode.ts';
 import type { World } from './world.ts';
 
 /** Whether a set is what `change` was to make of it. */
-function isDone(members: Configuration, { id, kind }: MemberChange): boolean {
-  const role = members.find((member) => member.id === id)?.role;
+function isDone(members: Configuration, change: MemberChange): boolean {
+  const { id, kind } = change;
+  const member = members.find((each) => each.id === id);
+  if (kind === 'move') return member?.host === change.host && member.port === change.port && member.peerPort === change.peerPort;
+  const role = member?.role;
   if (kind === 'remove') return role === undefined;
   if (kind === 'demote') return role === 'reader';
   return kind === 'add' ? role !== undefined : role !== undefined && role !== 'reader';
@@ -84,6 +87,7 @@ export class NodeChanges {
     const member = members[this.#random.below(members.length)];
     if (member === undefined) return undefined;
     if (draw < 70) return { kind: member.role === 'reader' ? 'promote' : 'demote', id: member.id };
+    if (draw < 73) return { kind: 'move', id: member.id, host: member.host || `node${member.id}`, port: draw, peerPort: 2 };
     return members.length > 1 ? { kind: 'remove', id: member.id } : undefined;
   }
 

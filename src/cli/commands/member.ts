@@ -1,9 +1,10 @@
 // `loglog member`: the nodes of a log, shown and changed while they run.
 
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { ChangeMembersOptions, LogClient, LogMembers, MemberProgress, MembersChange, NewMember } from '../../client/index.ts';
+import type { ChangeMembersOptions, LogClient, LogMembers, MemberAddress, MemberProgress, MembersChange, NewMember } from '../../client/index.ts';
 import { isLogError, LogError } from '../../core/errors.ts';
 import { MAX_NODE_ID } from '../../core/limits.ts';
+import { addressOf } from '../../core/peers.ts';
 import { commandTimeoutOption, jsonOption, parseInteger, urlOption, withExamples } from '../arguments.ts';
 import { withClient } from '../connection.ts';
 import { Quit } from '../exit.ts';
@@ -165,6 +166,14 @@ async function runReplace(old: number, next: NewMember | number, options: Change
   );
 }
 
+async function runMove(address: MemberAddress, options: ChangeOptions): Promise<void> {
+  await change(
+    options,
+    (log, how) => log.moveMember(address, how),
+    () => `node ${address.id} is reached at ${addressOf(address.host, address.port)}/${address.peerPort} from now on`,
+  );
+}
+
 async function runPromote(id: number, options: ChangeOptions): Promise<void> {
   await change(
     options,
@@ -218,6 +227,16 @@ function replaceCommand(): Command {
   ]);
 }
 
+function moveCommand(): Command {
+  const command = new Command('move')
+    .summary('say where a node is reached')
+    .description(
+      'say in the log where a node is reached from now on: after it was started at another address, or before. Nodes that were started with that node in their own --peers go by that until they are started again',
+    )
+    .argument('<node>', `the node, ${MEMBER_FORM}: where clients and the other nodes reach it`, parseNewMember);
+  return withExamples(changing(command).action(runMove), [['loglog member move 4@10.0.1.4:7070/7170', 'node 4 has another address']]);
+}
+
 export function memberCommand(): Command {
   const list = new Command('list')
     .summary('the nodes of the log')
@@ -260,5 +279,6 @@ export function memberCommand(): Command {
         'let a voter be a learner: it is fed, to serve reads, and does not count for majorities',
         runDemote,
       ),
-    );
+    )
+    .addCommand(moveCommand());
 }

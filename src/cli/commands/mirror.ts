@@ -20,6 +20,7 @@ import { accessLines, describeLog, runNode, type ServeOptions } from './serve.ts
 const NOT_OF_MIRRORS: readonly OptionName[] = [
   'node',
   'peers',
+  'join',
   'peerHost',
   'electionTimeoutMs',
   'segmentBytes',

@@ -8,7 +8,7 @@ import { type Config, configure, hasFiles, nothingDurable, ownPeer } from '../..
 import { LogError } from '../../core/errors.ts';
 import { openSentence } from '../../core/exposure.ts';
 import { asFlags } from '../../core/giving.ts';
-import { clientUrlOf, peerAddressOf } from '../../core/peers.ts';
+import { clientUrlOf, formatSeeds, peerAddressOf } from '../../core/peers.ts';
 import type { EngineLog } from '../../node/engineOptions.ts';
 import type { StopReport } from '../../node/stop.ts';
 import { VERSION } from '../../node/version.ts';
@@ -93,12 +93,14 @@ ${accessLines(config, node.engine.directory)}  echo hello | ${commandHere()} app
 }
 
 function clusterBanner(node: LogServer, config: Config): string {
-  const { node: id, peers } = config;
+  const { node: id, peers, join } = config;
   const own = ownPeer({ node: id, peers });
   const others = peers.filter((peer) => peer !== own).map((peer) => `node ${peer.id} at ${peerAddressOf(peer)}`);
-  return `LogLog ${VERSION}, node ${id} of ${peers.length}, listens on ${node.url} (${node.acceptor})${own === undefined ? '' : `, and for the other nodes on ${peerAddressOf(own)}`}
+  const isTold = peers.length > 1;
+  const byLog = join.length === 0 ? 'which other nodes there are is in the log' : `it finds the others by its log, or by ${formatSeeds(join)}`;
+  return `LogLog ${VERSION}, node ${id}${isTold ? ` of ${peers.length}` : ''}, listens on ${node.url} (${node.acceptor})${own === undefined ? '' : `, and for the other nodes on ${peerAddressOf(own)}`}
 ${describeLog(node, config)}
-${others.length === 0 ? 'there are no other nodes' : `the others: ${others.join(', ')}; a majority of the ${peers.length} elects who leads`}
+${others.length === 0 ? `${byLog}: ${commandHere()} member list` : `the others: ${others.join(', ')}; a majority of the ${peers.length} elects who leads`}
 
 Type next, in another terminal:
   export LOGLOG_URL=${peers.map((peer) => clientUrlOf(peer, config.tlsCert !== '')).join()}
@@ -233,5 +235,6 @@ export function serveCommand(): Command {
       'loglog serve --node 1 --peers 1=a:7070/7170,2=b:7070/7170,3=c:7070/7170',
       'on machine a; the same on b with --node 2, on c with --node 3',
     ],
+    ['loglog serve --node 4 --peers 4=d:7070/7170 --join a:7170', 'a node that loglog member add takes in: on machine d'],
   ]);
 }

@@ -90,6 +90,7 @@ type Change = Partial<Omit<PeerSocketsOptions, 'self' | 'events'>> & {
   instance?: string;
   process?: string;
   advertise?: string;
+  saysNodes?: boolean;
 };
 
 /** A node of a cluster of `nodes`, listening on a free port. */
@@ -101,6 +102,7 @@ export async function startPeer(id: number, nodes: readonly number[] = [1, 2, 3]
     instance = `${id}`.repeat(16),
     process = processOf(id),
     advertise = '',
+    saysNodes = false,
     ...options
   } = change;
   const sockets = new PeerSockets({
@@ -113,7 +115,7 @@ export async function startPeer(id: number, nodes: readonly number[] = [1, 2, 3]
       isSynced: true,
       takesUploads: false,
       nodes,
-      saysNodes: false,
+      saysNodes,
       voters: nodes,
       isRemoved: () => false,
       advertise,
