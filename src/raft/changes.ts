@@ -36,7 +36,7 @@ export class Changes {
   }
 
   /**
-   * The first configuration of a log that has none: the nodes that the core's settings name, each with the directory that the link to it leads to. It is a voter if
+   * The first configuration of a log that has none: the nodes of the list that counts until then, each with the directory that the link to it leads to. It is a voter if
    * it counts, and a learner otherwise: so a node that is still to be admitted counts from its promotion on. The addresses are for the shell to add. Undefined: there is
    * one; or a node has not greeted this one yet, has not said in this term whether it counts, or counts and is about to be of age: none of these is to count less for that.
    */
@@ -93,7 +93,7 @@ export class Changes {
   }
 
   #faultOfSet(next: Configuration): string | undefined {
-    const { members, settings } = this.#core;
+    const { members } = this.#core;
     const { latest } = members;
     if (latest !== undefined) return faultOfStep(latest.members, next, members.removed) ?? this.#faultOfPromotion(latest.members, next);
     const { first } = this;
@@ -102,7 +102,7 @@ export class Changes {
       next.some((each) => each.id === id && each.instance === instance && each.role === role),
     );
     return isTold
-      ? faultOfFirst(settings.nodes, next)
+      ? faultOfFirst(members.list, next)
       : 'the first set names each node as it is: with its directory, and as a voter if it counts';
   }
 

@@ -10,8 +10,6 @@ export interface RaftSettings {
   readonly id: NodeId;
   /** Of this node's data directory: what a term that it leads in is known by. */
   readonly instance: string;
-  /** The nodes that count, by their ids, while the log says nothing of its nodes; empty: this node does not know any. Nobody but Membership looks here. */
-  readonly nodes: readonly NodeId[];
   /** A follower that hears nothing for this long, and up to half as long again by chance, campaigns. */
   readonly electionTimeoutMs: number;
   readonly heartbeatMs: number;

@@ -1,7 +1,8 @@
 // Who counts: the configurations of the log, as the core needs them. The last one is in force from where it is appended, and rolled back where the log is cut.
-// A log has none at first: then the nodes of the settings count by their ids, and each says itself whether it does (its standing).
+// A log that an earlier build began, or several nodes at once, has none at first: then the ids of a list count that each node was given, and each says itself whether it does (its
+// standing). Nothing else in the core knows of that list.
 //
-//   log   ├─ ids of the settings ─┤ first ├──── second ────┤ third ├──── end
+//   log   ├─ ids of the list ──────┤ first ├──── second ────┤ third ├──── end
 //                                         ▲ committed            ▲ in force
 //
 // A configuration names each voter by id and instance, so a node counts only while the link to it leads to that directory.
@@ -35,7 +36,7 @@ export const NO_CONFIGURATIONS: MembershipState = { configurations: [], removed:
 export class Membership {
   readonly #self: Directory;
   /** Those that count while the log has no configuration. */
-  readonly #ids: readonly NodeId[];
+  readonly list: readonly NodeId[];
   /** The last that is committed, if one is, and those after it. */
   #configurations: ConfigurationAt[];
   /** Whether the first of them is committed. */
@@ -45,9 +46,9 @@ export class Membership {
   /** The data directory behind each other node's id, as it said last. */
   readonly #instances = new Map<NodeId, string>();
 
-  constructor(self: Directory, ids: readonly NodeId[], state: MembershipState, commit: number) {
+  constructor(self: Directory, list: readonly NodeId[], state: MembershipState, commit: number) {
     this.#self = self;
-    this.#ids = ids;
+    this.list = list;
     this.#configurations = [...state.configurations];
     this.#isUnknown = state.isUnknown;
     this.#removed = state.removed;
@@ -55,12 +56,12 @@ export class Membership {
     this.committed(commit);
   }
 
-  /** The configuration in force; undefined: the ids of the settings count, or nothing is known. */
+  /** The configuration in force; undefined: the ids of the list count, or nothing is known. */
   get latest(): ConfigurationAt | undefined {
     return this.#configurations.at(-1);
   }
 
-  /** Whether the log says nothing of the set up to its end, so that the ids of the settings count. */
+  /** Whether the log says nothing of the set up to its end, so that the ids of the list count. */
   get isByIds(): boolean {
     return !this.#isUnknown && this.#configurations.length === 0;
   }
@@ -92,20 +93,20 @@ export class Membership {
   /** All nodes but this one: whom a leader feeds, and a candidate asks. */
   get others(): readonly NodeId[] {
     const { latest } = this;
-    const ids = latest === undefined ? this.#ids : latest.members.map(({ id }) => id);
+    const ids = latest === undefined ? this.list : latest.members.map(({ id }) => id);
     return ids.filter((id) => id !== this.#self.id);
   }
 
   /** How many nodes count. */
   get voterCount(): number {
     const { latest } = this;
-    return latest === undefined ? this.#ids.length : votersOf(latest.members).length;
+    return latest === undefined ? this.list.length : votersOf(latest.members).length;
   }
 
   /** Ids of all that count, whichever directory is behind them. */
   get voters(): readonly NodeId[] {
     const { latest } = this;
-    return latest === undefined ? this.#ids : votersOf(latest.members).map(({ id }) => id);
+    return latest === undefined ? this.list : votersOf(latest.members).map(({ id }) => id);
   }
 
   /** All nodes that a configuration names which may still be in force: the last one that is committed, or a later one. */
@@ -117,7 +118,7 @@ export class Membership {
   /** Ids of the others that count, whichever directory the link leads to. */
   get otherVoters(): readonly NodeId[] {
     const { latest } = this;
-    const ids = latest === undefined ? this.#ids : votersOf(latest.members).map(({ id }) => id);
+    const ids = latest === undefined ? this.list : votersOf(latest.members).map(({ id }) => id);
     return ids.filter((id) => id !== this.#self.id || !this.isSelfVoter);
   }
 
@@ -129,14 +130,14 @@ export class Membership {
   /** Whether this node counts: its own disk, its vote, its contact with itself. */
   get isSelfVoter(): boolean {
     const { latest } = this;
-    if (latest === undefined) return !this.#isUnknown && this.#ids.includes(this.#self.id);
+    if (latest === undefined) return !this.#isUnknown && this.list.includes(this.#self.id);
     return hasDirectory(votersOf(latest.members), this.#self);
   }
 
   /** Whether another node counts, with the directory that the link leads to. */
   isVoter(node: NodeId): boolean {
     const { latest } = this;
-    if (latest === undefined) return this.#ids.includes(node);
+    if (latest === undefined) return this.list.includes(node);
     const instance = this.#instances.get(node);
     return instance !== undefined && hasDirectory(votersOf(latest.members), { id: node, instance });
   }
@@ -144,7 +145,7 @@ export class Membership {
   /** The same, of a directory. */
   isVoterDirectory(directory: Directory): boolean {
     const { latest } = this;
-    return latest === undefined ? this.#ids.includes(directory.id) : hasDirectory(votersOf(latest.members), directory);
+    return latest === undefined ? this.list.includes(directory.id) : hasDirectory(votersOf(latest.members), directory);
   }
 
   /** Whether so many of those that count are a majority. */
@@ -158,7 +159,7 @@ export class Membership {
    */
   get mayCampaign(): boolean {
     if (this.#isUnknown) return false;
-    const wasByIds = !this.#isCommitted && this.#ids.includes(this.#self.id);
+    const wasByIds = !this.#isCommitted && this.list.includes(this.#self.id);
     return wasByIds || this.#configurations.some(({ members }) => hasDirectory(votersOf(members), this.#self));
   }
 

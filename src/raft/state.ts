@@ -19,6 +19,8 @@ export interface RaftState {
   readonly commit: number;
   /** Its disk lacks something that was on it; undefined: it does not. */
   readonly damage?: LogDamage | undefined;
+  /** The nodes that count, by their ids, while the log says nothing of its nodes; empty: this node does not know any. */
+  readonly list: readonly NodeId[];
   /** What the log says of its nodes; undefined: nothing. */
   readonly membership?: MembershipState;
 }
@@ -50,13 +52,13 @@ export class State implements Core {
   #effects: Effect[] = [];
 
   constructor(settings: RaftSettings, state: RaftState) {
-    const { currentTerm, votedFor, standing, log, commit, damage, membership = NO_CONFIGURATIONS } = state;
+    const { currentTerm, votedFor, standing, log, commit, damage, list, membership = NO_CONFIGURATIONS } = state;
     assert(log.lastTerm <= currentTerm, 'a term is durable before an entry carries it');
     assert(commit >= log.start && commit <= log.end, 'what was committed is in the log');
     assert(damage === undefined || !doesCount(standing), 'a node whose log is damaged does not count');
     this.settings = settings;
     this.log = log;
-    this.members = new Membership(settings, settings.nodes, membership, commit);
+    this.members = new Membership(settings, list, membership, commit);
     this.currentTerm = currentTerm;
     this.votedFor = votedFor;
     this.standing = standing;

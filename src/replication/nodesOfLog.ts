@@ -169,19 +169,19 @@ export class NodesOfLog {
 
   /** Whether the log has another part in it than the list that this directory was given before the log said anything: then no list counts any more. */
   get isListless(): boolean {
-    const { members, settings } = this.#raft;
+    const { members } = this.#raft;
     const ids = members.latest?.members.map(({ id }) => id);
     if (ids === undefined) return false;
     // A lost disk that was replaced is no node that was removed.
-    const isOther = members.removed.some(({ id }) => !ids.includes(id)) || ids.some((id) => !settings.nodes.includes(id));
-    return isOther || settings.nodes.every((id) => ids.includes(id));
+    const isOther = members.removed.some(({ id }) => !ids.includes(id)) || ids.some((id) => !members.list.includes(id));
+    return isOther || members.list.every((id) => ids.includes(id));
   }
 
   /** The log of a node alone that was given a list: those of it that have come are added. */
   #withListed(members: Configuration): Configuration | undefined {
     if (this.isListless) return undefined;
-    const { members: known, settings } = this.#raft;
-    const id = settings.nodes.find((each) => known.instanceOf(each) !== undefined && !members.some((member) => member.id === each));
+    const { members: known } = this.#raft;
+    const id = known.list.find((each) => known.instanceOf(each) !== undefined && !members.some((member) => member.id === each));
     const instance = id === undefined ? undefined : known.instanceOf(id);
     if (id === undefined || instance === undefined) return undefined;
     const added = this.#withAddress({ id, instance, role: 'learner', host: '', port: 0, peerPort: 0 });

@@ -129,6 +129,7 @@ export class RaftHost {
         commit: log.commit,
         damage: log.damage,
         membership: log.membership,
+        list: setup.nodes,
         log: new TermTable(log.start, log.end, log.terms, beforeStart(identity)),
       },
       memory,

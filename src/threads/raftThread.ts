@@ -32,11 +32,10 @@ import { RaftHost, type RaftHostPorts } from './raftHost.ts';
 const DISK_TIMEOUT_ELECTIONS = 5;
 const MIN_DISK_TIMEOUT_MS = 3_000;
 
-function settingsOf({ node, nodes, peers, electionTimeoutMs, identity, shared }: RaftSetup): RaftSettings {
+function settingsOf({ node, peers, electionTimeoutMs, identity, shared }: RaftSetup): RaftSettings {
   return {
     id: node,
     instance: identity.instance,
-    nodes,
     electionTimeoutMs,
     heartbeatMs: peers.length === 0 ? ALONE_HEARTBEAT_MS : electionTimeoutMs / 10,
     diskTimeoutMs: Math.max(MIN_DISK_TIMEOUT_MS, DISK_TIMEOUT_ELECTIONS * electionTimeoutMs),

@@ -73,6 +73,7 @@ export class TestNode {
   readonly id: NodeId;
   readonly #cluster: Cluster;
   readonly #settings: RaftSettings;
+  readonly #list: readonly NodeId[];
   /** Where its log begins, and whose the entry before it was. */
   start: number;
   before: EntryTerm;
@@ -105,9 +106,17 @@ export class TestNode {
   #truncateDue: number | undefined;
   #isInTurn = false;
 
-  constructor(cluster: Cluster, settings: RaftSettings, entries: readonly Entry[], currentTerm: number, standing: Standing) {
+  constructor(
+    cluster: Cluster,
+    settings: RaftSettings,
+    list: readonly NodeId[],
+    entries: readonly Entry[],
+    currentTerm: number,
+    standing: Standing,
+  ) {
     this.#cluster = cluster;
     this.#settings = settings;
+    this.#list = list;
     this.id = settings.id;
     this.entries = [...entries];
     this.start = entries[0]?.start ?? 0;
@@ -139,7 +148,7 @@ export class TestNode {
     const random = (): number => this.#settings.random() * (1 - this.#lives / 2 ** 20);
     const raft = new Raft(
       { ...this.#settings, instance: instanceOf(this.id, this.instance), random },
-      { ...this.vote, standing: this.standing, commit: Math.min(this.bound, this.end), log, damage: this.damage },
+      { ...this.vote, standing: this.standing, commit: Math.min(this.bound, this.end), log, list: this.#list, damage: this.damage },
     );
     raft.advanceTo(this.#cluster.nowMs);
     return raft;
@@ -364,7 +373,7 @@ export class TestNode {
   }
 
   #feed(): void {
-    for (const to of this.#settings.nodes) {
+    for (const to of this.#list) {
       for (let due = to === this.id ? undefined : this.raft.due(to); due !== undefined; due = this.raft.due(to)) {
         const { from, limit, maxBytes } = due;
         const inRange = this.entries.filter(({ start, end }) => start >= from && end <= limit);
@@ -435,7 +444,6 @@ export class Cluster {
       const settings: RaftSettings = {
         id,
         instance: instanceOf(id),
-        nodes: ids,
         electionTimeoutMs: rest.electionTimeoutMs ?? 1_000,
         heartbeatMs: rest.heartbeatMs ?? 100,
         diskTimeoutMs: rest.diskTimeoutMs ?? 5_000,
@@ -445,7 +453,7 @@ export class Cluster {
       };
       const entries = logs[id - 1] ?? [];
       const currentTerm = terms[id - 1] ?? entries.at(-1)?.term ?? 0;
-      this.nodes.push(new TestNode(this, settings, entries, currentTerm, standings[id - 1] ?? 'voter'));
+      this.nodes.push(new TestNode(this, settings, ids, entries, currentTerm, standings[id - 1] ?? 'voter'));
     }
     for (const node of this.nodes) this.#meet(node);
   }

@@ -303,10 +303,10 @@ export class Checker {
 
   /** Which ids count by a directory is what it was started with as long as its log has said nothing, and is not asked again. */
   #noteList({ identity, replica }: Process): void {
-    const { settings, members } = replica.raft;
+    const { members } = replica.raft;
     const known = this.#lists.get(identity.instance);
-    if (known === undefined) this.#lists.set(identity.instance, { list: members.isByIds ? settings.nodes : [], isReplaced: false });
-    else if (members.isByIds && !known.isReplaced) known.list = settings.nodes;
+    if (known === undefined) this.#lists.set(identity.instance, { list: members.isByIds ? members.list : [], isReplaced: false });
+    else if (members.isByIds && !known.isReplaced) known.list = members.list;
   }
 
   /** The process is about to have ids of a set in node.json. */
@@ -317,13 +317,13 @@ export class Checker {
 
   /** Nobody counts by ids of a set that its log does not say: the log may have come far since, and majorities of those ids have no node in common with its own. */
   #checkList({ id, identity, replica }: Process, { isOldCopy }: Shadow): void {
-    const { settings, members } = replica.raft;
+    const { members } = replica.raft;
     const known = this.#lists.get(identity.instance);
     if (!members.isByIds || isOldCopy || !doesCount(identity.standing) || known?.isReplaced !== true) return;
     promise(
-      `${settings.nodes}` === `${known.list}`,
+      `${members.list}` === `${known.list}`,
       'sets of nodes',
-      () => `node ${id} counts by the ids ${settings.nodes} of a set that its log does not say; it was started with ${known.list}`,
+      () => `node ${id} counts by the ids ${members.list} of a set that its log does not say; it was started with ${known.list}`,
     );
   }
 
@@ -750,7 +750,7 @@ export class Checker {
   /** The core has had a look at its clock. A leader must know soon when it is alone. */
   ticked(process: Process): void {
     const shadow = this.#of(process.id);
-    const { settings } = process.replica.raft;
+    const { settings, members } = process.replica.raft;
     const localMs = process.node.localMs();
     shadow.coreMs += Math.min(localMs - shadow.localMs, settings.heartbeatMs);
     shadow.localMs = localMs;
@@ -758,7 +758,7 @@ export class Checker {
     const sinceMs = shadow.coreMs - RESIGNS_WITHIN * settings.electionTimeoutMs;
     if (shadow.leaderSinceMs > sinceMs) return;
     const set = setAt(shadow.sets);
-    const voters = set === undefined ? settings.nodes : votersOf(set).map(({ id }) => id);
+    const voters = set === undefined ? members.list : votersOf(set).map(({ id }) => id);
     const heard = voters.filter((id) => id === process.id || (shadow.heardMs.get(id) ?? Number.NEGATIVE_INFINITY) >= sinceMs).length;
     promise(
       heard >= neededOf(set, process.node),

@@ -131,7 +131,7 @@ export class Hangs {
   /** A node was elected. */
   elected(process: Process): void {
     promise(
-      process.ticksSinceBeat <= NOTICED_BEATS || process.replica.raft.settings.nodes.length === 1,
+      process.ticksSinceBeat <= NOTICED_BEATS || process.replica.raft.members.list.length === 1,
       'office',
       () => `node ${process.id} was elected, although its main thread hangs`,
     );

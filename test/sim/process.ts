@@ -8,7 +8,6 @@ import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import { Engine } from '../../src/node/engine.ts';
 import type { EngineConfig } from '../../src/node/engineOptions.ts';
 import { Failure } from '../../src/node/failure.ts';
-import { nodesByIds } from '../../src/node/membership.ts';
 import { RaftLink } from '../../src/node/raftLink.ts';
 import { raftSetup } from '../../src/node/raftSetup.ts';
 import { takeNodes } from '../../src/node/startup.ts';
@@ -105,7 +104,7 @@ export class Process {
     ] as const) {
       this.watches.add(signal, this.diskThread, label, () => this.tasks.wake());
     }
-    const settings = world.settings(node, identity.instance, memory.map.shape.segmentBytes, nodesByIds(this.recovered.identity));
+    const settings = world.settings(node, identity.instance, memory.map.shape.segmentBytes);
     const config = configOf(
       this.id,
       node.list,

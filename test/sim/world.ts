@@ -160,12 +160,11 @@ export class World {
     this.operator.grow();
   }
 
-  settings(node: SimNode, instance: string, segmentBytes: number, nodes: readonly NodeId[]): RaftSettings {
+  settings(node: SimNode, instance: string, segmentBytes: number): RaftSettings {
     const { electionTimeoutMs, electionSpread, maxAppendBytes } = this.profile;
     return {
       id: node.id,
       instance,
-      nodes,
       electionTimeoutMs,
       heartbeatMs: electionTimeoutMs / 10,
       diskTimeoutMs: 5 * electionTimeoutMs,

@@ -115,10 +115,10 @@ describe('who led in each term (R2)', () => {
     const log = new TermTable(start, start, recovered.terms, beforeStart(recovered.identity));
     const raft = new Raft(
       {
-        ...{ id: 1, instance: '1'.repeat(16), nodes: [1, 2, 3], electionTimeoutMs: 1000, heartbeatMs: 100, diskTimeoutMs: 5000 },
+        ...{ id: 1, instance: '1'.repeat(16), electionTimeoutMs: 1000, heartbeatMs: 100, diskTimeoutMs: 5000 },
         ...{ windowBytes: SEGMENT_HEADER_BYTES, maxAppendBytes: SEGMENT_HEADER_BYTES, random: () => 0 },
       },
-      { ...vote, standing: 'voter', commit: recovered.commit, log },
+      { ...vote, standing: 'voter', commit: recovered.commit, log, list: [1, 2, 3] },
     );
     const grants = (term: number, lastTerm: number, end: number): boolean => {
       raft.step(2, { kind: 'voteRequest', term, isPreVote: false, isTransfer: false, lastTerm, end });

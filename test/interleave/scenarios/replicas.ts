@@ -85,7 +85,6 @@ export class TestReplica {
       settings: {
         id: 1,
         instance: OWN,
-        nodes,
         electionTimeoutMs: ELECTION_MS,
         heartbeatMs: ELECTION_MS / 10,
         diskTimeoutMs: 100 * ELECTION_MS,
@@ -93,7 +92,7 @@ export class TestReplica {
         maxAppendBytes: handlers.maxAppendBytes ?? 65536,
         random: () => 0,
       },
-      state: { currentTerm, votedFor: 0, commit: 0, standing: handlers.standing ?? 'voter', log },
+      state: { currentTerm, votedFor: 0, commit: 0, standing: handlers.standing ?? 'voter', log, list: nodes },
       memory,
       tail: new Tail(memory, () => undefined),
       sealed: [],
@@ -111,7 +110,7 @@ export class TestReplica {
     const { replica } = this;
     this.#nowMs += 2 * ELECTION_MS;
     replica.tick();
-    if (replica.raft.settings.nodes.length === 1) return;
+    if (replica.raft.members.list.length === 1) return;
     const term = replica.raft.currentTerm + 1;
     replica.receive(2, { kind: 'voteResponse', term, isPreVote: true, granted: true }, []);
   }

@@ -166,7 +166,6 @@ export class CoreNode {
     const settings = {
       id: this.id,
       instance: disk.instance,
-      nodes: this.ids,
       electionTimeoutMs: ELECTION_MS,
       heartbeatMs: HEARTBEAT_MS,
       diskTimeoutMs: 2_000,
@@ -176,7 +175,7 @@ export class CoreNode {
     };
     const commit = Math.min(disk.bound, this.end);
     const { standing, damage, membership } = disk;
-    const raft = new Raft(settings, { ...disk.vote, standing, commit, log, membership, damage });
+    const raft = new Raft(settings, { ...disk.vote, standing, commit, log, list: this.ids, membership, damage });
     raft.advanceTo(this.#world.nowMs);
     return raft;
   }

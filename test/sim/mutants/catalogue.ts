@@ -178,7 +178,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'founder by its id',
     what: 'R10: new nodes take the lowest id for the founder, whoever it is',
-    patches: [{ file: STATE, find: 'candidate === this.founder', replace: 'candidate === Math.min(...this.settings.nodes)' }],
+    patches: [{ file: STATE, find: 'candidate === this.founder', replace: 'candidate === Math.min(...this.members.list)' }],
     foundBy: ['leader completeness', 'committed bytes', 'progress', 'convergence'],
     withinSeeds: 100,
     foundAt: 2,
