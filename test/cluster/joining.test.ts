@@ -3,7 +3,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { connect, type LogClient } from '../../dist/src/client/index.js';
+import { connect, isLogError, type LogClient } from '../../dist/src/client/index.js';
 import { ClusterNode } from '../../src/cluster/clusterNode.ts';
 import { secretFlags } from '../../src/cluster/peerSecret.ts';
 import { claimPorts, type PortBlock } from '../../src/cluster/portBlock.ts';
@@ -25,7 +25,7 @@ const nodes = new Set<ClusterNode>();
 
 beforeEach(async () => {
   directory = temporaryDirectory();
-  block = await claimPorts(10);
+  block = await claimPorts(12);
 });
 
 afterEach(async () => {
@@ -53,6 +53,7 @@ function start(id: number, flags: readonly string[], at = place(id)): ClusterNod
   const more = ['--data', data, '--segment-bytes', '65536', '--slots', '3', ...secretFlags(directory, [])];
   const node = new ClusterNode({ id, port: at.port, data, flags: more, logFile: join(directory, `${id}.log`) });
   nodes.add(node);
+  // The last of two flags of one name counts.
   node.start([...own(id, at), ...flags]);
   return node;
 }
@@ -87,6 +88,16 @@ test('a node that knows where one is finds the others, and needs that one no mor
   second.start([...own(2), '--join', `${seed(5)},${seed(1)}`]);
   await second.ready;
   await says(second, `node 2 is in no set of nodes yet: loglog member add ${specOf(2)} takes it in`);
+  // Added with a wrong address it does no harm, and is put right (etcd#3477).
+  const gaveUp = new AbortController();
+  const wrong = log.addMember(
+    { id: 2, host: HOST, ...place(5) },
+    { signal: gaveUp.signal, onProgress: ({ step }) => void (step === 'joining' && gaveUp.abort()) },
+  );
+  await expect(wrong).rejects.toMatchObject({ code: 'ABORTED' });
+  await log.append('meanwhile');
+  expect((await log.members()).members.map(({ role }) => role)).toEqual(['voter', 'learner']);
+  await log.moveMember({ id: 2, host: HOST, ...place(2) });
   const { after } = await log.addMember({ id: 2, host: HOST, ...place(2) });
   expect(after.voters).toBe(2);
 
@@ -110,7 +121,7 @@ test('a node that knows where one is finds the others, and needs that one no mor
   await log.append('after');
   const entries: string[] = [];
   for await (const { payload } of log.read({ from: 0 })) entries.push(new TextDecoder().decode(payload));
-  expect(entries).toEqual(['before', 'after']);
+  expect(entries).toEqual(['before', 'meanwhile', 'after']);
 });
 
 test('a directory joins no cluster but its own', { timeout }, async () => {
@@ -174,18 +185,32 @@ test('a node that comes back at another address is found there once the log says
   await until('for node 3 to be fed there', async () => (await stateOf(log, 3)) === 'current');
   // Nothing else of it is another.
   expect((await log.members()).members.map(({ id, role }) => `${id} ${role}`)).toEqual(['1 voter', '2 voter', '3 voter']);
+});
 
-  // By restart: who is told where another one is goes by that, whatever the log says.
-  const second = [...nodes].find(({ id }) => id === 2);
-  await second?.stop();
-  await start(2, [], place(5)).ready;
-  const [one] = nodes;
-  await one?.stop();
-  const told = `1=${HOST}:${place(1).port}/${place(1).peerPort},2=${HOST}:${place(5).port}/${place(5).peerPort}`;
-  one?.start(['--node', '1', '--peers', told]);
-  await one?.ready;
-  await until('for node 1 to lead, and to reach node 2 there', async () => {
-    await log.transfer({ to: 1 }).catch(() => undefined);
-    return (await log.members()).leader === 1 && (await stateOf(log, 2)) === 'current';
-  });
+test('nodes that have all moved at once find each other by their lists, and the log is told after (KIP-1347)', { timeout }, async () => {
+  const ids = [1, 2, 3];
+  const listOf = (from: number): string => ids.map((id) => specOf(id, place(from + id)).replace('@', '=')).join();
+  const startAll = (from: number): ClusterNode[] => ids.map((id) => start(id, ['--peers', listOf(from)], place(from + id)));
+  const urls = (from: number): string[] => ids.map((id) => `ws://${HOST}:${place(from + id).port}`);
+  const before = startAll(0);
+  await Promise.all(before.map((node) => node.ready));
+  {
+    await using log = await connect(urls(0));
+    await log.append('before');
+    await until('for the log to say its nodes', async () => (await log.members()).isInLog && (await log.members()).isSettled);
+  }
+  await Promise.all(before.map((node) => node.stop()));
+  const after = startAll(3);
+  await Promise.all(after.map((node) => node.ready));
+  await using log = await connect(urls(3));
+  await log.append('after');
+  for (const id of ids) {
+    await log.moveMember({ id, host: HOST, ...place(3 + id) }).catch((thrown: unknown) => {
+      // Whoever leads says that itself.
+      if (!isLogError(thrown, 'ALREADY_MEMBER')) throw thrown;
+    });
+  }
+  expect((await log.members()).members.map(({ id, role, peerPort }) => [id, role, peerPort])).toEqual(
+    ids.map((id) => [id, 'voter', place(3 + id).peerPort]),
+  );
 });

@@ -569,6 +569,12 @@ export class Checker {
   #checkSet(process: Process, shadow: Shadow): void {
     const { members, log } = process.replica.raft;
     this.#checkList(process, shadow);
+    const { highest } = process.world.levelsOf(process.node);
+    promise(
+      process.memory.word(WORD.LOG_LEVEL) <= highest,
+      'log state',
+      () => `the log of node ${process.id} is of level ${process.memory.word(WORD.LOG_LEVEL)}, and its build knows levels up to ${highest}`,
+    );
     if (members.isUnknown) return;
     const own = setAt(shadow.sets, log.end);
     const isSame = own === undefined ? members.latest === undefined : isSameConfiguration(own, members.latest?.members ?? []);

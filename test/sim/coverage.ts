@@ -57,6 +57,7 @@ export const NODE_EVENTS = [
   'a level is raised amid faults',
   'a level is raised once all is well',
   'a leader removes itself',
+  'a node alone gets another one',
 ] as const;
 /** What befalls producers, where the log has their sessions. */
 export const SESSION_EVENTS = [

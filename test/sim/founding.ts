@@ -91,7 +91,8 @@ export class Operator {
     const { founder, late } = this.#founding;
     for (const node of nodes) {
       if (node.id === founder) {
-        node.list = this.#right;
+        if (this.#world.growsByCommand) node.isOpen = true;
+        else node.list = this.#right;
         node.kill(false);
       }
       this.#maybeMistake(node);
@@ -112,6 +113,11 @@ export class Operator {
     if (!this.#world.isGrown || node.list === this.#right) return;
     node.list = this.#right;
     if (node.process === undefined) node.kill(false);
+  }
+
+  /** With an empty directory, and without a list of others, it would begin a log of its own. */
+  diskLost(node: SimNode): void {
+    if (node.isOpen) node.list = this.#right;
   }
 
   #startLate(): void {

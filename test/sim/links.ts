@@ -27,7 +27,8 @@ export class SimLinks implements Endpoint, RaftLinks {
     this.id = options.self.id;
     this.#process = process;
     this.#options = options;
-    this.#list = [...process.node.list];
+    const { node, world } = process;
+    this.#list = node.isOpen ? world.nodes.map(({ id }) => id) : [...node.list];
   }
 
   // What the raft thread does with them.

@@ -7,6 +7,7 @@ import { Random } from '../assembly/random.ts';
 import { covers } from './coverage.ts';
 import type { Process } from './process.ts';
 import type { SimNode } from './simNode.ts';
+import { drawsGrowth } from './sets.ts';
 import type { World } from './world.ts';
 
 /** Whether a set is what `change` was to make of it. */
@@ -32,7 +33,8 @@ export class NodeChanges {
     this.#world = world;
     this.#random = new Random(world.seed ^ 0x5e7_c4a9);
     const losesMore = world.damages.isOn || world.openDamages.isOn || world.oldCopies.isOn || world.fullDisks.isOn;
-    this.isOn = this.#random.oneIn(2) && world.saysNodes && world.nodes.length > 1 && !losesMore;
+    const draws = this.#random.oneIn(2) || drawsGrowth(world.seed);
+    this.isOn = draws && world.saysNodes && world.nodes.length > 1 && !losesMore;
   }
 
   start(): void {
@@ -70,10 +72,12 @@ export class NodeChanges {
   /** As a client does: what is answered as done is committed, and was not before it was asked for. */
   #ask(process: Process, change: MemberChange): void {
     const from = process.memory.commit;
+    const isAlone = process.replica.raft.members.isAlone;
     process.engine.members.request(change, false).then(
       () => {
         process.witness(() => this.#world.checker.checkAnswered(process.id, from, (members) => isDone(members, change)));
         covers(`a node is asked to ${change.kind}`);
+        if (isAlone && change.kind === 'add') covers('a node alone gets another one');
         if (change.id === process.id && change.kind === 'remove') covers('a leader removes itself');
       },
       () => undefined,

@@ -13,6 +13,11 @@ export function drawsSets(seed: number): boolean {
   return seed >= SETS_FROM;
 }
 
+/** Whether a node begins alone and gets the others by command: its list never names them. */
+export function drawsGrowth(seed: number): boolean {
+  return drawsSets(seed) && seed % 8 === 7;
+}
+
 /** What a log says from `end` on. */
 export interface SetAt {
   readonly end: number;

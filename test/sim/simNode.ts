@@ -39,6 +39,8 @@ export class SimNode {
   segmentBytes = SEGMENT_BYTES;
   /** The node is to stay down until somebody starts it. */
   isHeldDown = false;
+  /** It has a list of itself alone, and others can reach it all the same. */
+  isOpen = false;
   isPaused = false;
   /** How fast its clock goes. */
   #rate = 1;
@@ -237,6 +239,7 @@ export class SimNode {
   wipe(): void {
     const { process } = this;
     if (process?.hasBegun && process.engine.uploads.count > 0) covers('a node with uploads is wiped');
+    this.world.operator.diskLost(this);
     this.kill(false);
     this.world.trace.add(this.world.scheduler.nowMs, this.id, 'is wiped');
     this.disk.wipe();

@@ -27,7 +27,7 @@ import { Scheduler } from './scheduler.ts';
 import { SealCheck } from './seals.ts';
 import { SegmentSizes } from './segmentSizes.ts';
 import { Sessions } from './sessions.ts';
-import { drawsSets } from './sets.ts';
+import { drawsGrowth, drawsSets } from './sets.ts';
 import { SimNode } from './simNode.ts';
 import { Stops } from './stops.ts';
 import { TermBombs } from './termBombs.ts';
@@ -90,7 +90,8 @@ export class World {
   constructor({ seed, keepLines, memoryFor }: WorldOptions) {
     this.seed = seed;
     this.random = new Random(seed);
-    this.profile = profileFor(seed, drawProfile(this.random));
+    const profile = profileFor(seed, drawProfile(this.random));
+    this.profile = { ...profile, growsLater: profile.growsLater || (drawsGrowth(seed) && profile.nodeCount > 1) };
     this.clocks = new Clocks(this.profile, () => this.scheduler.nowMs);
     this.trace = new Trace(keepLines);
     this.uploads = new UploadsOfWorld(seed);
@@ -124,7 +125,7 @@ export class World {
     this.checker = new Checker(this.allNodes, founding.start);
     this.network.portOf = (id) => {
       const node = this.allNodes.find((each) => each.id === id);
-      return node?.search ?? (node?.list.length === 1 ? undefined : node?.process?.links);
+      return node?.search ?? (node?.list.length === 1 && !node.isOpen ? undefined : node?.process?.links);
     };
     this.network.onSend = (from, to, message) => this.checker.sent(from, to, message);
     this.history = new HistoryRecorder(() => this.scheduler.nowMs);
@@ -219,6 +220,11 @@ export class World {
   /** Whether the log says which nodes it has: one that began above 0 is of no level. */
   get saysNodes(): boolean {
     return this.hasSets && this.start === 0;
+  }
+
+  /** A node alone gets the others by command. */
+  get growsByCommand(): boolean {
+    return drawsGrowth(this.seed) && this.nodeChanges.isOn;
   }
 
   /** The founder's list says who is still to be added to the set: nobody else knows it. */
