@@ -157,6 +157,7 @@ export class RaftHost {
   /** Meets the others, and begins. Rejects when it cannot listen for them. */
   async start(): Promise<void> {
     this.#reach();
+    this.#warnLost();
     await this.#links?.open();
     if (this.#isStopped) return;
     if (this.#links !== undefined) {
@@ -202,6 +203,18 @@ export class RaftHost {
   #reach(): void {
     this.#links?.reach(this.#reached);
     this.#cutRemoved();
+  }
+
+  /** Nobody looks for a node that is in no set. */
+  #warnLost(): void {
+    const { node } = this.#setup;
+    const { list, latest } = this.replica.raft.members;
+    const isIn = list.includes(node) || latest?.members.some(({ id }) => id === node) === true;
+    if (isIn || this.#links === undefined || this.#reached.some(({ id }) => id !== node)) return;
+    this.#main.log(
+      'warn',
+      'this node is in no set of nodes, and was told of no other one: start it with --join HOST:PEERPORT, where a node of its cluster listens for nodes',
+    );
   }
 
   /** Who was removed hears why when it comes again. One that leads is heard until it has handed over. */
