@@ -111,6 +111,7 @@ test('what to type on the machine of a new node names itself, and some that it c
   );
   const added = { id: 4, host: 'h4', port: 1, peerPort: 2 };
   expect(startText(set, added)).toBe('loglog serve --node 4 --peers 4=h4:1/2 --join [fe80::5]:7170,10.0.0.3:7170,10.0.0.6:7170');
+  expect(startText(setOf(member(1, { state: 'unreachable' })), added)).toContain(' --join 10.0.0.1:7170');
   expect(startText(setOf(member(1, { host: '' })), added)).toBe('loglog serve --node 4 --peers 4=h4:1/2');
 });
 
