@@ -445,6 +445,7 @@ it('peer sockets: a port that is taken is a clear error', async () => {
     doubts: () => undefined,
     greeting: () => undefined,
     taken: () => undefined,
+    addresses: () => [],
     asked: () => undefined,
     refused: () => undefined,
     stranger: () => undefined,

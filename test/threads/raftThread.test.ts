@@ -78,6 +78,7 @@ async function startThread(
   const memory = smallMemory(SEGMENT_BYTES);
   new Tail(memory, () => undefined).start(0, 0, undefined);
   const setup: RaftSetup = {
+    learned: [],
     directory,
     identity,
     shared: memory.shared,
