@@ -135,7 +135,7 @@ describe('peer handshake: golden bytes', () => {
       { id: 32, host: '::1', peerPort: 1 },
     ];
     const told = bytesOf('0101 021c 61 2003 0100 3a3a31');
-    const answer = forged(Buffer.concat([GOLDEN_WELCOME, told]), (view) => {
+    const answer = forged(Uint8Array.from([...GOLDEN_WELCOME, ...told]), (view) => {
       view.setUint32(60, 16, true);
       view.setUint16(58, told.length, true);
       view.setUint32(68, crc32(told), true);
@@ -271,7 +271,7 @@ describe('peer handshake: what is wrong is said', () => {
   });
 
   it('features that are not known here are ignored', () => {
-    expect(decodeHandshake(forged(GOLDEN_HELLO, (view) => view.setUint32(60, 0xffff_fff8, true)))).toEqual({
+    expect(decodeHandshake(forged(GOLDEN_HELLO, (view) => view.setUint32(60, 0xffff_ffe0, true)))).toEqual({
       kind: 'hello',
       introduction: HELLO,
     });
