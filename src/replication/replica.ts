@@ -704,7 +704,8 @@ export class Replica {
   /** Once it is committed, and on this node's disk, which nodes the log has, node.json has their ids in place of the list that this directory was given: a copy. */
   #noteNodes(): void {
     const { committedEnd, committedSet } = this.raft.members;
-    if (committedEnd === this.#notedNodes || committedEnd > this.raft.durable || !this.#nodes.isListless) return;
+    // By a generation a start knows that the log may have said more than it has; until then ids in node.json would count (FoundNodes.isUnknown).
+    if (!this.#isGenerationKnown || committedEnd === this.#notedNodes || committedEnd > this.raft.durable || !this.#nodes.isListless) return;
     this.#notedNodes = committedEnd;
     const { id } = this.raft.settings;
     const others = committedSet.map((member) => member.id).filter((each) => each !== id);

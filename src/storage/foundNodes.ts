@@ -11,7 +11,6 @@ import { UNTOLD } from '../format/controlFold.ts';
 import { type NodesAt, nodeChanges } from '../format/nodeChanges.ts';
 import { LogFold } from '../memory/logFold.ts';
 import type { StorageContext } from './context.ts';
-import type { Identity } from './dataDirectory.ts';
 import { RECOVERY_SLOT } from './openSegment.ts';
 import { SegmentReader } from './segmentReader.ts';
 
@@ -56,7 +55,8 @@ interface FoundLog {
  */
 export function foundNodes(context: StorageContext, log: FoundLog): FoundNodes {
   const { identity, memory } = context;
-  if (log.start === log.end) return { ...NOTHING, isUnknown: identity.startTerm > 0 && !isRestored(identity) };
+  // A log of before generations that was trimmed or restored begins anywhere; who was told to begin anew, and has ids of a set in node.json, knows its generation (Replica.#noteNodes).
+  if (log.start === log.end) return { ...NOTHING, isUnknown: identity.startTerm > 0 && identity.generation !== undefined };
   if (new LogFold(memory).level < MEMBERS_LEVEL) return NOTHING;
   const segments = segmentsFrom(log);
   let state: LogState = UNTOLD;
@@ -74,15 +74,6 @@ export function foundNodes(context: StorageContext, log: FoundLog): FoundNodes {
     } else configurations.push(...changes);
   }
   return { configurations, removed, isUnknown: false };
-}
-
-/**
- * Whether the log of a directory, which is empty and does not begin at 0, is one of before generations that was restored so, for a node alone, or mirrored: nobody told that
- * one to begin anew. One that was told may not know its generation yet, and ids that node.json has by then may be a copy of what its log said before.
- */
-function isRestored({ generation, mirror, isFounder, nodes, known }: Identity): boolean {
-  const isAlone = isFounder && nodes === null && Object.keys(known).length === 0;
-  return generation === undefined && (mirror !== undefined || isAlone);
 }
 
 /** The segments from the one on that holds the commit bound, or the last that has entries. */

@@ -50,7 +50,8 @@ it('is told by a voter only: a node that is new may be on its way through an ear
 it('is told by a node that joins only where the set of it has that node: others it only passes', () => {
   const memory = smallMemory();
   // Who joins a log that says its nodes has no list of them.
-  const joiner = new TestReplica(memory, [], emptyLog(), 0, { standing: 'stranger' });
+  const saved: (readonly number[] | null)[] = [];
+  const joiner = new TestReplica(memory, [], emptyLog(), 0, { standing: 'stranger', saveNodes: (nodes) => saved.push(nodes) });
   const { instance } = joiner.replica.raft.settings;
   const member = (id: number, directory: string, role: Member['role']): Member => ({ id, instance: directory, role, host: '', port: 0, peerPort: 0 });
   const leading = member(2, OTHER_LEADER, 'voter');
@@ -72,6 +73,8 @@ it('is told by a node that joins only where the set of it has that node: others 
   };
   feed(0, first);
   expect([joiner.replica.raft.standing, memory.generationId, memory.knownGeneration]).toEqual(['voter', GENERATION.id, NO_INSTANCE]);
+  // Ids without a generation would count at a start at which the log has begun anew, and is empty.
+  expect(saved).toEqual([]);
   feed(first, second);
-  expect(memory.knownGeneration).toBe(GENERATION.id);
+  expect([memory.knownGeneration, saved]).toEqual([GENERATION.id, [[1, 2]]]);
 });

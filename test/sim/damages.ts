@@ -11,6 +11,7 @@ import { Random } from '../assembly/random.ts';
 import { DIRECTORY } from './identity.ts';
 import type { Process } from './process.ts';
 import type { Profile } from './profile.ts';
+import { drawsGrowth } from './sets.ts';
 import type { SimNode } from './simNode.ts';
 import { promise } from './violation.ts';
 import type { World } from './world.ts';
@@ -54,7 +55,7 @@ export class DamagesOfWorld {
   constructor(world: World) {
     this.#world = world;
     this.#random = new Random(world.seed ^ 0x0d_a3_a6);
-    this.isOn = hasDamages(world.seed) && world.nodes.length >= FEWEST_NODES && !world.oldCopies.isOn;
+    this.isOn = hasDamages(world.seed) && world.nodes.length >= FEWEST_NODES && !world.oldCopies.isOn && !drawsGrowth(world.seed);
   }
 
   /** Days of a tour of the scrub. */

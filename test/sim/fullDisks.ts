@@ -5,6 +5,7 @@
 import { DISK_CRITICAL, STATE } from '../../src/memory/map.ts';
 import { Random } from '../assembly/random.ts';
 import type { Process } from './process.ts';
+import { drawsGrowth } from './sets.ts';
 import type { SimNode } from './simNode.ts';
 import { promise } from './violation.ts';
 import type { World } from './world.ts';
@@ -38,7 +39,7 @@ export class FullDisks {
   constructor(world: World) {
     this.#world = world;
     this.#random = new Random(world.seed ^ 0xd1_5c_f0);
-    this.isOn = world.seed % ONE_IN === 2;
+    this.isOn = world.seed % ONE_IN === 2 && !drawsGrowth(world.seed);
   }
 
   /** What the system says is free on the disk of `node`. */

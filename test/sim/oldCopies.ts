@@ -4,6 +4,7 @@
 
 import { Random } from '../assembly/random.ts';
 import type { DiskImage } from '../crash/memoryDisk.ts';
+import { drawsGrowth } from './sets.ts';
 import type { SimNode } from './simNode.ts';
 import { promise } from './violation.ts';
 import type { World } from './world.ts';
@@ -41,7 +42,7 @@ export class OldCopies {
   constructor(world: World) {
     this.#world = world;
     this.#random = new Random(world.seed ^ 0x0c0_b1e5);
-    this.isOn = this.#random.oneIn(ONE_IN) && world.nodes.length > 2;
+    this.isOn = this.#random.oneIn(ONE_IN) && world.nodes.length > 2 && !drawsGrowth(world.seed);
   }
 
   start(): void {

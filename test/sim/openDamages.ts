@@ -16,6 +16,7 @@ import { baseOfName, indexName, segmentName } from '../../src/storage/names.ts';
 import { Random } from '../assembly/random.ts';
 import { DIRECTORY } from './identity.ts';
 import { isContinued } from './payloads.ts';
+import { drawsGrowth } from './sets.ts';
 import type { SimNode } from './simNode.ts';
 import type { World } from './world.ts';
 
@@ -71,7 +72,8 @@ export class OpenDamagesOfWorld {
   constructor(world: World) {
     this.#world = world;
     this.#random = new Random(world.seed ^ 0x09e_da3a);
-    this.isOn = WITH_DAMAGES.includes(world.seed % IN_A_ROW) && world.nodes.length >= FEWEST_NODES && !world.oldCopies.isOn;
+    const draws = WITH_DAMAGES.includes(world.seed % IN_A_ROW) && !drawsGrowth(world.seed);
+    this.isOn = draws && world.nodes.length >= FEWEST_NODES && !world.oldCopies.isOn;
     this.#isHarsh = Math.floor(world.seed / IN_A_ROW) % 2 === 1;
   }
 

@@ -13,7 +13,7 @@ export function drawsSets(seed: number): boolean {
   return seed >= SETS_FROM;
 }
 
-/** Whether a node begins alone and gets the others by command: its list never names them. */
+/** Whether a node begins alone and gets the others by command: its list never names them. Disks keep what they have there: while it is alone nobody else has a copy. */
 export function drawsGrowth(seed: number): boolean {
   return drawsSets(seed) && seed % 8 === 7;
 }

@@ -26,6 +26,8 @@ export interface Handlers {
   readonly peers?: readonly Peer[];
   /** How far it may take part, when it starts; without it as a voter. */
   readonly standing?: Standing;
+  /** Told which ids node.json is to have. */
+  readonly saveNodes?: ReplicaPorts['saveNodes'];
   /** Told of what is sent with entries; without it none are. */
   readonly sendEntries?: (to: NodeId, message: PeerMessage) => void;
 }
@@ -80,6 +82,7 @@ export class TestReplica {
         released?.();
       },
       truncate: (offset) => handlers.truncate?.(offset),
+      saveNodes: (nodes) => handlers.saveNodes?.(nodes),
     };
     this.replica = new Replica({
       settings: {
