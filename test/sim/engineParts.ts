@@ -14,7 +14,7 @@ import { promise } from './violation.ts';
 
 const DEFAULTS = configure({ data: DIRECTORY });
 
-/** The options of node `node` of `nodes`. */
+/** The options of node `node` of `nodes`; where it is the only one, others reach it only if it is `isOpen`. */
 export function configOf(
   node: NodeId,
   nodes: readonly NodeId[],
@@ -23,8 +23,9 @@ export function configOf(
   stagingBytes: number,
   scrubDays: number,
   sessions: Pick<EngineConfig, 'maxSessions' | 'sessionAge'>,
+  isOpen: boolean,
 ): EngineConfig {
-  const peers = nodes.length === 1 ? [] : nodes.map((id) => ({ id, host: `node${id}`, port: 1, peerPort: 2 }));
+  const peers = nodes.length === 1 && !isOpen ? [] : nodes.map((id) => ({ id, host: `node${id}`, port: 1, peerPort: 2 }));
   const bounds = { electionTimeoutMs, stagingBytes, maxPayloadBytes: MAX_PAYLOAD_BYTES, scrubDays, ...sessions };
   return { ...DEFAULTS, ...shape, node, peers, ...bounds };
 }

@@ -113,6 +113,7 @@ export class Process {
       world.uploads.stagingOf(this.id),
       world.damages.scrubDays,
       world.sessions.bounds,
+      node.isOpen,
     );
     const setup = raftSetup(disk, config, processOf(this.id), DIRECTORY, this.recovered, memory.shared);
     this.#raft = new RaftHost({
