@@ -96,7 +96,12 @@ function movesText({ before, after }: MembersChange): string[] {
 export function changeText(change: MembersChange): string[] {
   const { before, after } = change;
   const warning = warningOf(after);
-  return [`before: ${quorumText(before)}`, `after:  ${quorumText(after)}`, ...movesText(change), ...(warning === '' ? [] : [`warning: ${warning}`])];
+  return [
+    `before: ${quorumText(before)}`,
+    `after:  ${quorumText(after)}`,
+    ...movesText(change),
+    ...(warning === '' ? [] : [`warning: ${warning}`]),
+  ];
 }
 
 /**

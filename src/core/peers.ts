@@ -141,13 +141,19 @@ export function parseSeeds(text: string, callOf: CallOf = flagsOf): readonly See
   if (text.trim() === '') return [];
   const entries = text.split(',').map((entry) => entry.trim());
   if (entries.length > MAX_CLUSTER_NODES)
-    throw new LogError('USAGE', `${callOf('join')} has ${entries.length} entries, and as many as a cluster has nodes, ${MAX_CLUSTER_NODES}, are enough`);
+    throw new LogError(
+      'USAGE',
+      `${callOf('join')} has ${entries.length} entries, and as many as a cluster has nodes, ${MAX_CLUSTER_NODES}, are enough`,
+    );
   return entries.map((entry) => parseSeed(entry, callOf));
 }
 
 function parseSeed(entry: string, callOf: CallOf): Seed {
   const refused = (reason: string): LogError =>
-    new LogError('USAGE', `${callOf('join')} takes ${SEED_FORM}, such as ${SEED_EXAMPLE}: where a node listens for nodes, the PEERPORT of its entry; ${reason}`);
+    new LogError(
+      'USAGE',
+      `${callOf('join')} takes ${SEED_FORM}, such as ${SEED_EXAMPLE}: where a node listens for nodes, the PEERPORT of its entry; ${reason}`,
+    );
   // What stands in an address for clients may be a secret.
   if (entry.includes('://')) throw refused('not a URL, by which clients come');
   const [, ipv6, name = '', portText = ''] = /^(?:\[([^\]]*)\]|([^:/[\]]+)):(\d+)$/.exec(entry) ?? [];

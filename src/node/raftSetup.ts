@@ -3,8 +3,8 @@
 import { advertisedBy } from '../core/config.ts';
 import { LEVELS } from '../core/levels.ts';
 import type { SharedTailMemory } from '../memory/tailMemory.ts';
-import { type Identity, readVote } from '../storage/dataDirectory.ts';
 import type { NodeAddress } from '../protocol/peerAddresses.ts';
+import { type Identity, readVote } from '../storage/dataDirectory.ts';
 import type { Disk } from '../storage/disk.ts';
 import type { OpenDamage } from '../storage/openSegment.ts';
 import type { RecoveredLog } from '../storage/recovery.ts';

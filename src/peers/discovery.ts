@@ -11,8 +11,8 @@ import { FoundingRule } from './foundingRule.ts';
 import { type DialOutcome, describeRefusal, dial, type PeerAddress } from './peerDial.ts';
 import { PeerListener } from './peerListener.ts';
 import type { PeerTransport } from './peerTransport.ts';
-import { StrangerLog } from './strangerLog.ts';
 import { introductionOf, type Stranger, selfOfStranger } from './stranger.ts';
+import { StrangerLog } from './strangerLog.ts';
 import { sayWhileWaiting } from './waitingLog.ts';
 
 export interface DiscoveryOptions extends Stranger {

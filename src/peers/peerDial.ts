@@ -184,6 +184,9 @@ function welcomed(welcome: Introduction, socket: net.Socket, proven: Proven): Di
     });
   }
   if (proven.node !== undefined && from !== proven.node.node)
-    return notProven({ sentence: `it says that it is node ${from}, and its certificate is that of node ${proven.node.node}`, isOurs: true });
+    return notProven({
+      sentence: `it says that it is node ${from}, and its certificate is that of node ${proven.node.node}`,
+      isOurs: true,
+    });
   return { kind: 'welcome', welcome, socket, proven };
 }

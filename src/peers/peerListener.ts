@@ -6,6 +6,7 @@ import { firstOfCrowd } from '../core/crowd.ts';
 import { LogError } from '../core/errors.ts';
 import { NO_CLUSTER, NO_INSTANCE } from '../core/ids.ts';
 import { MAX_PEER_HANDSHAKES, PEER_HANDSHAKE_TIMEOUT_MS, PEER_KEEPALIVE_MS } from '../core/limits.ts';
+import type { NodeAddress } from '../protocol/peerAddresses.ts';
 import {
   type DecodedHandshake,
   decodeHandshake,
@@ -20,7 +21,6 @@ import {
   type RefusalCode,
   type Self,
 } from '../protocol/peerHandshake.ts';
-import type { NodeAddress } from '../protocol/peerAddresses.ts';
 import type { CertifiedNode } from './peerProof.ts';
 import { isTls, type PeerTransport, type Proven } from './peerTransport.ts';
 

@@ -310,7 +310,8 @@ export class PeerTransport {
         if (!socket.authorized || socket.isSessionReused()) return { sentence: 'its certificate is not believed', isOurs: true };
         const named = this.#nodeOf(socket, 'its certificate');
         if ('sentence' in named) return named;
-        if (id !== ANY_NODE && named.node !== id) return { sentence: `its certificate is that of node ${named.node}, not of node ${id}`, isOurs: true };
+        if (id !== ANY_NODE && named.node !== id)
+          return { sentence: `its certificate is that of node ${named.node}, not of node ${id}`, isOurs: true };
         return { by: authorities, node: named };
       },
       faultOf: faultOfCertificate,

@@ -705,7 +705,8 @@ export class Replica {
   #noteNodes(): void {
     const { committedEnd, committedSet } = this.raft.members;
     // By a generation a start knows that the log may have said more than it has; until then ids in node.json would count (FoundNodes.isUnknown).
-    if (!this.#isGenerationKnown || committedEnd === this.#notedNodes || committedEnd > this.raft.durable || !this.#nodes.isListless) return;
+    if (!this.#isGenerationKnown || committedEnd === this.#notedNodes || committedEnd > this.raft.durable || !this.#nodes.isListless)
+      return;
     this.#notedNodes = committedEnd;
     const { id } = this.raft.settings;
     const others = committedSet.map((member) => member.id).filter((each) => each !== id);

@@ -42,7 +42,12 @@ function place(id: number): Place {
   return { port, peerPort };
 }
 
-const own = (id: number, { port, peerPort } = place(id)): readonly string[] => ['--node', `${id}`, '--peers', `${id}=${HOST}:${port}/${peerPort}`];
+const own = (id: number, { port, peerPort } = place(id)): readonly string[] => [
+  '--node',
+  `${id}`,
+  '--peers',
+  `${id}=${HOST}:${port}/${peerPort}`,
+];
 const seed = (id: number): string => `${HOST}:${place(id).peerPort}`;
 const specOf = (id: number, { port, peerPort } = place(id)): string => `${id}@${HOST}:${port}/${peerPort}`;
 
@@ -114,7 +119,9 @@ test('a node that knows where one is finds the others, and needs that one no mor
   await second.stop();
   second.start([...own(2), '--join', seed(1)]);
   await second.ready;
-  await until('for node 2 to count', async () => (await log.members()).members.every(({ counts, state }) => counts && state !== 'unreachable'));
+  await until('for node 2 to count', async () =>
+    (await log.members()).members.every(({ counts, state }) => counts && state !== 'unreachable'),
+  );
   await third.stop();
   third.start(own(3));
   await third.ready;
@@ -174,7 +181,10 @@ test('a node that comes back at another address is found there once the log says
   await until('for the leader to miss it', async () => (await stateOf(log, 3)) === 'unreachable');
   const command = ['member', 'move', specOf(3, place(4)), '--timeout', '60', '--url', `ws://${HOST}:${place(1).port}`];
   const dry = await runCommand([...command, '--dry-run']);
-  expect([dry.code, dry.stdout.toString()]).toEqual([0, expect.stringContaining(`node 3: ${HOST}:${place(3).port}/${place(3).peerPort} before, `)]);
+  expect([dry.code, dry.stdout.toString()]).toEqual([
+    0,
+    expect.stringContaining(`node 3: ${HOST}:${place(3).port}/${place(3).peerPort} before, `),
+  ]);
   expect(await stateOf(log, 3)).toBe('unreachable');
   const done = await runCommand(command);
   expect([done.code, done.stdout.toString()]).toEqual([

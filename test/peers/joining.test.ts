@@ -2,7 +2,7 @@
 
 import { afterEach, describe, expect, it } from 'vitest';
 import { NO_CLUSTER } from '../../src/core/ids.ts';
-import { askForNodes, type AskedCluster, type JoiningOptions } from '../../src/peers/joining.ts';
+import { type AskedCluster, askForNodes, type JoiningOptions } from '../../src/peers/joining.ts';
 import { proofOf } from '../../src/peers/peerProof.ts';
 import { PeerTransport } from '../../src/peers/peerTransport.ts';
 import { decodeHandshake, encodePeerRefusal, encodePeerWelcome, HANDSHAKE_BYTES } from '../../src/protocol/peerHandshake.ts';
@@ -116,7 +116,9 @@ describe('who asks one node', () => {
     const { asked } = ask([node.port], { clusterId: 'f'.repeat(32) });
     await expect(asked).rejects.toMatchObject({
       code: 'USAGE',
-      message: expect.stringContaining(`the node at ${HOST}:${node.port} belongs to cluster ${CLUSTER}, and this node's data directory to cluster`),
+      message: expect.stringContaining(
+        `the node at ${HOST}:${node.port} belongs to cluster ${CLUSTER}, and this node's data directory to cluster`,
+      ),
     });
   });
 

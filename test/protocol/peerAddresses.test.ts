@@ -2,8 +2,8 @@
 
 import { expect, test } from 'vitest';
 import { MAX_WELCOME_MORE_BYTES } from '../../src/core/limits.ts';
-import { decodeHandshake, encodePeerWelcome } from '../../src/protocol/peerHandshake.ts';
 import { decodeAddresses, encodeAddresses } from '../../src/protocol/peerAddresses.ts';
+import { decodeHandshake, encodePeerWelcome } from '../../src/protocol/peerHandshake.ts';
 import { bytesOf, hexOf } from '../format/hex.ts';
 import { hello } from '../peers/support/peers.ts';
 

@@ -53,7 +53,14 @@ it('is told by a node that joins only where the set of it has that node: others 
   const saved: (readonly number[] | null)[] = [];
   const joiner = new TestReplica(memory, [], emptyLog(), 0, { standing: 'stranger', saveNodes: (nodes) => saved.push(nodes) });
   const { instance } = joiner.replica.raft.settings;
-  const member = (id: number, directory: string, role: Member['role']): Member => ({ id, instance: directory, role, host: '', port: 0, peerPort: 0 });
+  const member = (id: number, directory: string, role: Member['role']): Member => ({
+    id,
+    instance: directory,
+    role,
+    host: '',
+    port: 0,
+    peerPort: 0,
+  });
   const leading = member(2, OTHER_LEADER, 'voter');
   const source = smallMemory();
   const tail = new Tail(source, () => undefined);

@@ -6,8 +6,8 @@ import type { Configuration, Member } from '../../src/core/members.ts';
 import { Random } from '../assembly/random.ts';
 import { covers } from './coverage.ts';
 import type { Process } from './process.ts';
-import type { SimNode } from './simNode.ts';
 import { drawsGrowth } from './sets.ts';
+import type { SimNode } from './simNode.ts';
 import type { World } from './world.ts';
 
 /** Whether a set is what `change` was to make of it. */

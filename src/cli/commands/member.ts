@@ -1,7 +1,15 @@
 // `loglog member`: the nodes of a log, shown and changed while they run.
 
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { ChangeMembersOptions, LogClient, LogMembers, MemberAddress, MemberProgress, MembersChange, NewMember } from '../../client/index.ts';
+import type {
+  ChangeMembersOptions,
+  LogClient,
+  LogMembers,
+  MemberAddress,
+  MemberProgress,
+  MembersChange,
+  NewMember,
+} from '../../client/index.ts';
 import { isLogError, LogError } from '../../core/errors.ts';
 import { MAX_NODE_ID } from '../../core/limits.ts';
 import { addressOf } from '../../core/peers.ts';

@@ -97,7 +97,8 @@ function clusterBanner(node: LogServer, config: Config): string {
   const own = ownPeer({ node: id, peers });
   const others = peers.filter((peer) => peer !== own).map((peer) => `node ${peer.id} at ${peerAddressOf(peer)}`);
   const isTold = peers.length > 1;
-  const byLog = join.length === 0 ? 'which other nodes there are is in the log' : `it finds the others by its log, or by ${formatSeeds(join)}`;
+  const byLog =
+    join.length === 0 ? 'which other nodes there are is in the log' : `it finds the others by its log, or by ${formatSeeds(join)}`;
   return `LogLog ${VERSION}, node ${id}${isTold ? ` of ${peers.length}` : ''}, listens on ${node.url} (${node.acceptor})${own === undefined ? '' : `, and for the other nodes on ${peerAddressOf(own)}`}
 ${describeLog(node, config)}
 ${others.length === 0 ? `${byLog}: ${commandHere()} member list` : `the others: ${others.join(', ')}; a majority of the ${peers.length} elects who leads`}

@@ -299,9 +299,7 @@ export class World implements CoreWorld {
     const voters = latest === undefined ? [] : votersOf(latest.members);
     // What a disk acknowledged may be counted right after it was lost.
     const had = (id: NodeId): boolean => [...this.disks].some(([key, disk]) => key.startsWith(`${id}/`) && has(disk));
-    const holders = isByIds
-      ? this.founders.filter(had).length
-      : voters.filter((voter) => has(this.disks.get(keyOf(voter)))).length;
+    const holders = isByIds ? this.founders.filter(had).length : voters.filter((voter) => has(this.disks.get(keyOf(voter)))).length;
     const needed = majorityOf(isByIds ? this.founders.length : voters.length);
     promise(
       holders >= needed,
