@@ -111,7 +111,8 @@ export function changeText(change: MembersChange): string[] {
 export function startText({ members }: LogMembers, { id, host, port, peerPort }: NewMember): string {
   const known = members.filter((member) => member.host !== '' && member.peerPort > 0 && member.id !== id);
   const there = known.filter(({ state }) => state === 'leads' || state === 'current');
-  const seeds = (there.length === 0 ? known : there).sort((a, b) => Number(b.state === 'leads') - Number(a.state === 'leads'));
+  const rank = ({ state, role }: LogMember): number => (state === 'leads' ? 0 : role === 'voter' ? 1 : 2);
+  const seeds = (there.length === 0 ? known : there).sort((a, b) => rank(a) - rank(b));
   const join = seeds.length === 0 ? '' : ` --join ${formatSeeds(seeds.slice(0, MOST_SEEDS))}`;
   return `loglog serve --node ${id} --peers ${formatPeers([{ id, host, port, peerPort }])}${join}`;
 }

@@ -133,6 +133,11 @@ test('a log grows from one node to three, changes a machine that is gone, and sh
   // The first one, which leads, is gone for good.
   await first.kill();
   nodes.delete(1);
+  // Whoever leads then may have heard from it a moment ago.
+  await until('for a leader to miss it', async () => {
+    const gone = (await log.members()).members.find(({ id }) => id === 1);
+    return gone?.state === 'unreachable' || gone?.state === 'unknown';
+  });
   const refused = await member('remove', '2');
   expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('no majority')]);
   const replaced = await withNew(4, ['replace', '1', specOf(4)]);
