@@ -519,9 +519,20 @@ export const SEAL_BUSY_BYTES = 1024 * 1024;
 /** Rows that one task adds to what a node remembers of its segments. */
 export const MAX_SEAL_ROWS_AT_ONCE = 4096;
 
-/** Segments whose files a trim removes in one go, and how long it then pauses: what appends do on the same disk comes between. */
+/**
+ * Segments, and bytes, that a trim takes from the disk in one step: a larger file goes in pieces. A disk that is told what is free (the mount option `discard`) does
+ * nothing else meanwhile, some 0.2 ms a MiB.
+ */
 export const REMOVE_SEGMENTS = 8;
+export const REMOVE_PIECE_BYTES = 1024 * 1024;
+
+/** Then it pauses: so many times as long as the step took while clients append, at least and at most so long: what appends do on the same disk comes between. */
+export const REMOVE_PAUSE_TIMES = 20;
 export const REMOVE_PAUSE_MS = 5;
+export const REMOVE_MOST_PAUSE_MS = 100;
+
+/** Segments go at least so many times as fast as new ones fill. */
+export const REMOVE_LEAST_GAIN = 2;
 
 /** Zero-written files kept ready for the next segments. */
 export const SPARE_SEGMENTS = 4;

@@ -100,7 +100,7 @@ export function decodeSegmentIndex(bytes: Uint8Array, file: string, hash: (bytes
     firstMs: getOffset(view, 48),
     lastMs: getOffset(view, 56),
     digest: view.getBigUint64(64, true),
-    points: Uint32Array.from({ length: pointCount }, (_, i) => view.getUint32(FIXED_BYTES + i * 4, true)),
+    points: pointsIn(view, pointCount),
     terms: Array.from({ length: termCount }, (_, i) => ({
       term: view.getUint32(termsAt + i * TERM_BYTES, true),
       position: view.getUint32(termsAt + i * TERM_BYTES + 4, true),
@@ -110,6 +110,12 @@ export function decodeSegmentIndex(bytes: Uint8Array, file: string, hash: (bytes
   const wrong = inconsistency(index);
   if (wrong !== undefined) throw damage(wrong);
   return index;
+}
+
+function pointsIn(view: DataView, count: number): Uint32Array {
+  const points = new Uint32Array(count);
+  for (let i = 0; i < count; i += 1) points[i] = view.getUint32(FIXED_BYTES + i * 4, true);
+  return points;
 }
 
 /** What no writer of ours would write, although the check matches; readers rely on it. */

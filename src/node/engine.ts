@@ -171,7 +171,12 @@ export class Engine {
       log,
       broke: failure.broke,
     };
-    this.trims = new Trims({ ...shared, batchBefore: (offset) => this.readings.batchBefore(offset), raft: () => this.#raft });
+    this.trims = new Trims({
+      ...shared,
+      batchBefore: (offset) => this.readings.batchBefore(offset),
+      hasRoom: () => this.disk.level === 'ok',
+      raft: () => this.#raft,
+    });
     this.mirror = ports.mirror;
     this.cluster = new ClusterStatus(memory, config, ports.mirror);
     // Which nodes there are may change at any time.

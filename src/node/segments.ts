@@ -10,6 +10,7 @@ import type { SealedSegment } from '../storage/context.ts';
 import type { DiskTasks } from '../storage/diskTasks.ts';
 import { spareName } from '../storage/names.ts';
 import type { RecoveredLog } from '../storage/recovery.ts';
+import type { Removed, RemoveRequest } from '../storage/removal.ts';
 import { segmentAt } from '../storage/sealedSegments.ts';
 import type { Truncation } from '../storage/truncation.ts';
 
@@ -180,12 +181,12 @@ export class Segments {
     return gone.map((segment) => segment.base);
   }
 
-  /** Removes the files of segments that {@link trim} let go; see {@link DiskTasks.remove}. Undefined: not now, because the log is being cut. A failure rejects the promise, too. */
-  remove(bases: readonly number[], isLast: boolean): Promise<void> | undefined {
+  /** Removes files of segments that {@link trim} let go; see {@link DiskTasks.remove}. Undefined: not now, because the log is being cut. A failure rejects the promise, too. */
+  remove(request: RemoveRequest): Promise<Removed> | undefined {
     if (this.#isTruncating) return undefined;
     assert(this.#removing === undefined, 'one removal at a time');
-    const removal = this.#tasks.remove({ bases, isLast }).then(() => undefined);
-    this.#removing = this.#track(removal).finally(() => {
+    const removal = this.#tasks.remove(request);
+    this.#removing = this.#track(removal.then(() => undefined)).finally(() => {
       this.#removing = undefined;
     });
     return removal;

@@ -11,6 +11,7 @@ import { TailMemory } from '../memory/tailMemory.ts';
 import type { AskedCluster } from '../peers/joining.ts';
 import { removeTemporaries } from '../storage/dataDirectory.ts';
 import { fileSystemOf } from '../storage/fileSystem.ts';
+import { lookUp } from '../storage/layout.ts';
 import { NodeDisk } from '../storage/nodeDisk.ts';
 import { diskOf } from '../storage/unsyncedDisk.ts';
 import { Pools } from '../threads/pools.ts';
@@ -108,7 +109,9 @@ export async function startEngine({
       keepsRunning,
     });
     pools = tasks;
-    const found = await unlessAborted(signal, Promise.race([tasks.recover(), failure.failed]));
+    // While the thread starts that recovers.
+    const lookedUp = lookUp(diskOf(config.fsync), directory);
+    const found = await unlessAborted(signal, Promise.race([tasks.recover({ lookedUp }), failure.failed]));
     refuseLevel(directory, new LogFold(memory).level);
     refuseJoining(directory, found, config);
     const recovered = mirror === undefined ? { ...found, identity: takeNodes(diskOf(config.fsync), directory, found, config, log) } : found;

@@ -17,11 +17,12 @@ import type { EngineLog } from './engineOptions.ts';
 import type { Loop } from './loop.ts';
 import type { OwnEntries } from './ownEntries.ts';
 import type { RaftPort } from './raftPort.ts';
+import { RemovalPace } from './removalPace.ts';
 import type { Segments } from './segments.ts';
 
 export interface TrimPorts {
   readonly memory: TailMemory;
-  readonly loop: Pick<Loop, 'after'>;
+  readonly loop: Pick<Loop, 'after' | 'nowMs'>;
   /** The state of the log. */
   readonly fold: Pick<LogFold, 'settledTrim'>;
   readonly own: Pick<OwnEntries, 'trim'>;
@@ -32,6 +33,8 @@ export interface TrimPorts {
   /** Resolves when the commit, the office or the room for entries has changed. */
   progress(): Promise<void>;
   readonly segments: Pick<Segments, 'baseBefore' | 'trim' | 'remove'>;
+  /** Whether the disk has room, so that there is no hurry. */
+  hasRoom(): boolean;
   /** Undefined while it is not there. */
   raft(): Pick<RaftPort, 'trim' | 'removed'> | undefined;
   readonly log: Pick<EngineLog, 'info'>;
@@ -176,15 +179,20 @@ export class Trims {
 
   /** False: the engine ends, and the rest is left to its next start; or the log began anew, and the rest has gone. */
   async #remove(bases: readonly number[], base: number): Promise<boolean> {
-    const goesOn = (): boolean => !this.#isOver && this.#ports.memory.word(WORD.BASE) === base;
+    const { memory, segments, loop, hasRoom } = this.#ports;
+    const goesOn = (): boolean => !this.#isOver && memory.word(WORD.BASE) === base;
+    const pace = new RemovalPace(memory.map.shape.segmentBytes, { nowMs: loop.nowMs(), logEnd: memory.tail });
     for (let at = 0; at < bases.length && goesOn(); ) {
       const next = at + REMOVE_SEGMENTS;
-      const removal = this.#ports.segments.remove(bases.slice(at, next), next >= bases.length);
+      const startedMs = loop.nowMs();
+      const removal = segments.remove({ bases: bases.slice(at, next), pieceBytes: pace.pieceBytes, isLast: next >= bases.length });
+      let pauseMs = REMOVE_PAUSE_MS;
       if (removal !== undefined) {
-        await removal;
-        at = next;
+        const removed = await removal;
+        at += removed.gone;
+        pauseMs = pace.pauseMs(removed, startedMs, { nowMs: loop.nowMs(), logEnd: memory.tail }, hasRoom());
       }
-      if (at < bases.length) await new Promise<void>((resolve) => this.#ports.loop.after(REMOVE_PAUSE_MS, resolve, true));
+      if (at < bases.length) await new Promise<void>((resolve) => loop.after(pauseMs, resolve, true));
     }
     return goesOn();
   }

@@ -191,8 +191,8 @@ function changed(disk: Disk, directory: string, identity: Identity, change: Part
 }
 
 /** Removes what an earlier run left unfinished, and its spare files; nothing that goes by other names. */
-export function removeTemporaries(disk: Disk, directory: string): void {
-  for (const name of disk.list(directory)) {
+export function removeTemporaries(disk: Disk, directory: string, names: Iterable<string> = disk.list(directory)): void {
+  for (const name of names) {
     if (isOurTemporary(name)) disk.remove(`${directory}/${name}`);
   }
 }

@@ -30,6 +30,11 @@ export interface Disk {
   sizeOf(path: string): number;
   /** Fills `into` from `position`; returns fewer bytes only at the end of the file. */
   read(file: FileHandle, into: Uint8Array, position: number): number;
+  /**
+   * Reads the file at `path` from its beginning, as far as `into` has room, in as few calls to the system as there can be: for very many small files. Returns how many
+   * bytes there were; what is no regular file may have 0.
+   */
+  readHead(path: string, into: Uint8Array): number;
   /** Writes all of `parts` one after the other from `position`; a short write is an error. */
   write(file: FileHandle, parts: readonly Uint8Array[], position: number): void;
   /** Returns once all that was written to the file, and its size, will survive a crash. `position` is only for the error's text. */

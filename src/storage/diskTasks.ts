@@ -6,6 +6,7 @@ import type { ScrubPosition } from '../format/scrubPosition.ts';
 import type { Examined, ExamineRequest } from './examiner.ts';
 import type { HealAnswer, HealRequest } from './healer.ts';
 import type { MendAnswer, MendRequest } from './mender.ts';
+import type { Removed, RemoveRequest } from './removal.ts';
 import type { SealRow, SealRows } from './sealsFile.ts';
 import type { ColdRange } from './segmentReader.ts';
 import type { SegmentOutcome } from './segmentTask.ts';
@@ -27,11 +28,8 @@ export interface DiskTasks {
   allocate(request: { readonly name: string; readonly bytes: number }): Promise<true>;
   /** Cuts the log at `offset`; no writer may run. */
   truncate(request: { readonly offset: number }): Promise<Truncation>;
-  /**
-   * Removes the segments at `bases`, in order, all of them before the log's durable start. `isLast`: what was removed, by the calls before, too, is
-   * gone durably when it resolves.
-   */
-  remove(request: { readonly bases: readonly number[]; readonly isLast: boolean }): Promise<true>;
+  /** One step of removing segments that are before the log's durable start; see {@link removeSegments}. */
+  remove(request: RemoveRequest): Promise<Removed>;
   /** Drops the log, which ends before `base`, and lets it begin there, empty; no writer may run, and that it begins there is durable. */
   empty(request: { readonly base: number }): Promise<true>;
   /** Bytes that files in the data directory may yet take. */

@@ -18,6 +18,8 @@ const DAMAGED_SUFFIX = '.damaged';
 
 const SEGMENT_PATTERN = /^(\d{20})\.segment$/;
 const INDEX_PATTERN = /^(\d{20})\.index$/;
+const SEGMENT_NAME_LENGTH = 28;
+const INDEX_NAME_LENGTH = 26;
 const TEMPORARY_PATTERN = /^(node\.json|vote|restore|scrub|token-request|\d{20}\.index|\d{20}\.healing|spare-\d{1,16})\.tmp$/;
 
 /** `00000000000000000000.segment`: the segment whose first entry has log offset `base`. */
@@ -50,8 +52,10 @@ export function isOurTemporary(name: string): boolean {
   return TEMPORARY_PATTERN.test(name);
 }
 
-/** The number that `name` was made from by one of the functions above; undefined when it was not. */
-function numberIn(pattern: RegExp, name: string): number | undefined {
+/** The number that `name`, of `length` characters, was made from by one of the functions above; undefined when it was not. */
+function numberIn(pattern: RegExp, length: number, name: string): number | undefined {
+  // A directory may have very many of either.
+  if (name.length !== length) return undefined;
   const digits = pattern.exec(name)?.[1];
   // Above 2^53 - 1 a number would be rounded, and name another file.
   return digits !== undefined && Number.isSafeInteger(Number(digits)) ? Number(digits) : undefined;
@@ -59,12 +63,12 @@ function numberIn(pattern: RegExp, name: string): number | undefined {
 
 /** Base offset of a segment file's name; undefined when it is not one. */
 export function baseOfName(name: string): number | undefined {
-  return numberIn(SEGMENT_PATTERN, name);
+  return numberIn(SEGMENT_PATTERN, SEGMENT_NAME_LENGTH, name);
 }
 
 /** Base offset of an index file's name; undefined when it is not one. */
 export function baseOfIndexName(name: string): number | undefined {
-  return numberIn(INDEX_PATTERN, name);
+  return numberIn(INDEX_PATTERN, INDEX_NAME_LENGTH, name);
 }
 
 /** Base offset of a damaged segment's name; undefined when it is not one. */

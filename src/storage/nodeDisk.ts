@@ -40,9 +40,13 @@ const DESCRIPTOR_PAUSE_MS = 20;
 
 const pauseWord = new Int32Array(new SharedArrayBuffer(4));
 
-/** Node's `fs`, as a Disk. One instance a thread. */
+/** Whatever stands under a name: a link is not followed, and a pipe does not block. */
+const SAFE_FLAGS = fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
+const READ_FLAGS = fs.constants.O_RDONLY | SAFE_FLAGS;
+
 const NO_FILE = 'it is not a regular file: LogLog did not make it, and does not touch it; move it away';
 
+/** Node's `fs`, as a Disk. One instance a thread. */
 export class NodeDisk implements Disk {
   /** Paths of open files, for error texts. */
   readonly #paths = new Map<FileHandle, string>();
@@ -83,7 +87,7 @@ export class NodeDisk implements Disk {
    * under that one too.
    */
   #openFile(path: string, flags: number): FileHandle {
-    const file = this.#open(path, flags | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK, 'opening');
+    const file = this.#open(path, flags | SAFE_FLAGS, 'opening');
     const stat = this.#try('looking at', path, undefined, () => fs.fstatSync(file));
     const isWritten = (flags & fs.constants.O_RDWR) !== 0;
     if (stat.isFile() && !(isWritten && stat.nlink > 1)) return file;
@@ -173,6 +177,18 @@ export class NodeDisk implements Disk {
       if (count === 0 || (count % DIRECT_BYTES !== 0 && this.#direct.has(file))) break;
     }
     return done;
+  }
+
+  readHead(path: string, into: Uint8Array): number {
+    const file = this.#withDescriptor('opening', path, () => fs.openSync(path, READ_FLAGS));
+    try {
+      return this.#try('reading', path, 0, () => fs.readSync(file, into, 0, into.length, 0));
+    } catch (thrown) {
+      if (thrown instanceof LogError && thrown.details.errno === 'EISDIR') throw notOurs(path, NO_FILE);
+      throw thrown;
+    } finally {
+      fs.closeSync(file);
+    }
   }
 
   write(file: FileHandle, parts: readonly Uint8Array[], position: number): void {

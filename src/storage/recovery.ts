@@ -9,15 +9,13 @@ import { offsetOf, positionOf } from '../core/position.ts';
 import { readBound } from '../format/commitBound.ts';
 import { decodeMark } from '../format/durableMark.ts';
 import { decodeSegmentIndex, type SegmentIndex } from '../format/segmentIndex.ts';
-import { xxh64 } from '../format/xxh64.ts';
 import { WORD } from '../memory/map.ts';
-import type { TailMemory } from '../memory/tailMemory.ts';
 import type { LogTerm, SealedSegment, StorageContext } from './context.ts';
 import { beforeStart, type Identity, readVote, removeTemporaries, saveDamaged, saveRemoved, saveStanding } from './dataDirectory.ts';
 import { lastDataEnd } from './dataEnd.ts';
 import { type Disk, isUnreadable, readFile } from './disk.ts';
 import { type FoundNodes, foundNodes } from './foundNodes.ts';
-import { basesIn, type Layout, readLayout, removeTrimmed } from './layout.ts';
+import { basesIn, type Layout, type LookedUp, lengthsOf, readLayout, removeTrimmed } from './layout.ts';
 import { baseOfDamagedName, indexName, segmentName } from './names.ts';
 import {
   damageIn,
@@ -82,11 +80,15 @@ export function largestUnsealedBytes(disk: Disk, directory: string, enoughBytes 
   return largest;
 }
 
-/** What a segment's index file says; undefined when it is damaged or missing. `hash`: see {@link decodeSegmentIndex}. */
-export function validIndex(disk: Disk, directory: string, base: number, hash?: (bytes: Uint8Array) => bigint): SegmentIndex | undefined {
+/** What a segment's index file says; undefined when it is damaged or missing. */
+export function validIndex(disk: Disk, directory: string, base: number): SegmentIndex | undefined {
   const path = `${directory}/${indexName(base)}`;
+  return validIndexIn(base, () => decodeSegmentIndex(readFile(disk, path), path));
+}
+
+function validIndexIn(base: number, read: () => SegmentIndex): SegmentIndex | undefined {
   try {
-    const index = decodeSegmentIndex(readFile(disk, path), path, hash);
+    const index = read();
     return index.base === base ? index : undefined;
   } catch (thrown) {
     if (thrown instanceof LogError && thrown.code === 'DAMAGE') return undefined;
@@ -95,16 +97,24 @@ export function validIndex(disk: Disk, directory: string, base: number, hash?: (
 }
 
 /** The valid index of a segment; undefined when it has none, or one that has to be made again. */
-function readIndex(
-  context: StorageContext,
-  names: ReadonlySet<string>,
-  base: number,
-  hash: (bytes: Uint8Array) => bigint,
-): SegmentIndex | undefined {
-  const { disk, directory, identity } = context;
-  if (!names.has(indexName(base))) return undefined;
-  const index = validIndex(disk, directory, base, hash);
+function readIndex(context: StorageContext, names: ReadonlySet<string>, base: number): SegmentIndex | undefined {
+  const { directory, identity } = context;
+  const name = indexName(base);
+  if (!names.has(name)) return undefined;
+  const path = `${directory}/${name}`;
+  const index = validIndexIn(base, () => decodeInMemory(context, path));
   return index?.clusterId === identity.clusterId ? index : undefined;
+}
+
+/** The index in the file at `path`, read and checked in the node's memory, where nobody reads yet: there may be very many. */
+function decodeInMemory({ disk, memory }: StorageContext, path: string): SegmentIndex {
+  const { map, wasm, bytes } = memory;
+  const at = map.coldAt(0);
+  const length = disk.readHead(path, bytes.subarray(at, at + map.coldBytes));
+  // One that is larger than any of ours, or no file at all: whoever looks longer says what it is.
+  if (length === 0 || length === map.coldBytes) return decodeSegmentIndex(readFile(disk, path), path);
+  const hash = (hashed: Uint8Array): bigint => BigInt.asUintN(64, wasm.xxh64(at, hashed.length, 0n));
+  return decodeSegmentIndex(bytes.subarray(at, at + length), path, hash);
 }
 
 /** A segment that was full cannot be sealed: `why`, and the log offset up to which it was durable. */
@@ -169,11 +179,10 @@ function boundOf(context: StorageContext, base: number, known: number): number {
   }
 }
 
-/** A sealed segment's facts, after a look at its file's length. */
-function checkSealed(context: StorageContext, index: SegmentIndex): SealedSegment {
-  const { disk, directory } = context;
+/** A sealed segment's facts, after a look at its file's length, unless it is known; NaN: it is not. */
+function checkSealed({ disk, directory }: StorageContext, index: SegmentIndex, length: number): SealedSegment {
   const path = `${directory}/${segmentName(index.base)}`;
-  const bytes = disk.sizeOf(path);
+  const bytes = Number.isNaN(length) ? disk.sizeOf(path) : length;
   const expected = positionOf(index.end, index.base);
   if (bytes !== expected) throw damage(path, Math.min(bytes, expected), `a sealed segment of ${expected} bytes has ${bytes}`);
   const { base, end, entries, firstMs, lastMs, terms } = index;
@@ -205,21 +214,15 @@ function addTerms({ directory }: StorageContext, base: number, terms: LogTerm[],
   for (const [i, term] of added.entries()) if (i > 0 || !isKnown) terms.push(term);
 }
 
-/** XXH64 in the node's memory, where nobody reads yet; there may be very many indexes. */
-function hashIn({ map, wasm, bytes: memory }: TailMemory): (bytes: Uint8Array) => bigint {
-  const at = map.coldAt(0);
-  return (bytes) => {
-    if (bytes.length > map.coldBytes) return xxh64(bytes);
-    memory.set(bytes, at);
-    return BigInt.asUintN(64, wasm.xxh64(at, bytes.length, 0n));
-  };
-}
-
 /** Goes through the segments from the first to the last: seals, and cuts the torn tail of the last one. `known`: see {@link recoverOpen}. */
-function recoverSegments(context: StorageContext, { names, bases }: Layout, known: number): Omit<RecoveredLog, 'identity' | 'nodes'> {
+function recoverSegments(
+  context: StorageContext,
+  { names, bases }: Layout,
+  known: number,
+  lengthOf: (base: number) => number,
+): Omit<RecoveredLog, 'identity' | 'nodes'> {
   const { directory, identity } = context;
   const { start } = identity;
-  const hash = hashIn(context.memory);
   const sealed: SealedSegment[] = [];
   const terms: LogTerm[] = [];
   let end = start;
@@ -227,14 +230,14 @@ function recoverSegments(context: StorageContext, { names, bases }: Layout, know
   let last: SegmentPlace | undefined;
   for (const [i, base] of bases.entries()) {
     if (base !== end) throw damage(`${directory}/${segmentName(end)}`, 0, `this segment is missing; the next one is ${segmentName(base)}`);
-    const index = readIndex(context, names, base, hash);
+    const index = readIndex(context, names, base);
     const next = bases[i + 1];
     if (next === undefined && !names.has(indexName(base))) {
       const open = recoverOpen(context, base, before, known, last);
       addTerms(context, base, terms, openTerms(context, base, open.end), before);
       return { start, terms, sealed, openBase: base, ...open, dataEnd: open.dataEnd ?? lastDataEnd(context, sealed) };
     }
-    const segment = index === undefined ? maybeFinishSeal(context, base, next, before) : checkSealed(context, index);
+    const segment = index === undefined ? maybeFinishSeal(context, base, next, before) : checkSealed(context, index, lengthOf(base));
     if ('why' in segment) {
       const newest = bases.at(-1) ?? base;
       const durable = Math.max(newest, segment.durable);
@@ -269,27 +272,27 @@ function recoverSegments(context: StorageContext, { names, bases }: Layout, know
 }
 
 /** What was kept of damaged segments goes with them when they are trimmed. */
-function removeDamaged({ disk, directory, identity }: StorageContext): void {
-  for (const name of disk.list(directory)) {
+function removeDamaged({ disk, directory, identity }: StorageContext, { names }: Layout): void {
+  for (const name of names) {
     if ((baseOfDamagedName(name) ?? identity.start) < identity.start) disk.remove(`${directory}/${name}`);
   }
 }
 
 /**
- * Recovers the log in `context.directory`. Running it again gives the same log. Throws a LogError `DAMAGE`, naming file and byte,
+ * Recovers the log in `context.directory`, of which something may have been `lookedUp` before. Running it again gives the same log. Throws a LogError `DAMAGE`, naming file and byte,
  * when something is missing or wrong below what is known to be durable: that is never cut (invariant 7).
  */
-export function recover(context: StorageContext): RecoveredLog {
+export function recover(context: StorageContext, lookedUp?: LookedUp): RecoveredLog {
   const { disk, directory, identity, memory } = context;
-  const layout = readLayout(disk, directory, identity);
+  const layout = readLayout(disk, directory, identity, lookedUp?.names);
   const known = Math.max(identity.start, readVote(disk, directory).commit);
-  removeTemporaries(disk, directory);
+  removeTemporaries(disk, directory, layout.names);
   disk.syncDirectory(directory);
-  const found = recoverSegments(context, layout, known);
+  const found = recoverSegments(context, layout, known, lengthsOf(lookedUp));
   const log = { ...found, nodes: foundNodes(context, found) };
   // Last, when all that stays was looked at: what goes here does not come back.
   removeTrimmed(disk, directory, layout);
-  removeDamaged(context);
+  removeDamaged(context, layout);
   memory.setWord(WORD.COMMIT, log.commit);
   const saved = saveRemoved(disk, directory, identity);
   if (log.damage !== undefined) return { ...log, identity: saveDamaged(disk, directory, saved, log.damage.hasKnownEnd) };

@@ -22,6 +22,7 @@ import type { FetchAnswer, FetchQuestion } from '../replication/fetches.ts';
 import type { ReplicaOptions } from '../replication/replica.ts';
 import type { Identity, Vote } from '../storage/dataDirectory.ts';
 import type { DiskTasks } from '../storage/diskTasks.ts';
+import type { LookedUp } from '../storage/layout.ts';
 import type { MendedLog } from '../storage/mender.ts';
 import type { RecoveredLog } from '../storage/recovery.ts';
 import type { DirectLog } from './hungMain.ts';
@@ -47,7 +48,7 @@ interface Task<Name extends Exclude<keyof DiskTasks, 'freeBytes' | 'readScrub' |
 /** The tasks of the pools. */
 export interface Tasks {
   /** Recovers the log into slot 0. */
-  recover: { request: Record<string, never>; response: RecoveredLog };
+  recover: { request: { readonly lookedUp?: LookedUp }; response: RecoveredLog };
   write: Task<'write'>;
   allocate: Task<'allocate'>;
   truncate: Task<'truncate'>;

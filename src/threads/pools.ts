@@ -48,8 +48,8 @@ export class Pools implements DiskTasks {
   }
 
   /** Recovery runs where the first segment's writer will: on a writer thread. */
-  recover(): Promise<Tasks['recover']['response']> {
-    return this.#writers.run('recover', {});
+  recover(request: Tasks['recover']['request'] = {}): Promise<Tasks['recover']['response']> {
+    return this.#writers.run('recover', request);
   }
 
   allocate(request: Tasks['allocate']['request']): Promise<true> {
@@ -81,7 +81,7 @@ export class Pools implements DiskTasks {
   }
 
   /** On the allocator's thread: both are of use to the log later, and no append waits for either. */
-  remove(request: Tasks['remove']['request']): Promise<true> {
+  remove(request: Tasks['remove']['request']): Promise<Tasks['remove']['response']> {
     return this.#allocator.run('remove', request);
   }
 

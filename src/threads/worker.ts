@@ -41,7 +41,7 @@ const examiner = new Examiner({ ...context, disk: new NodeDisk() });
 function run(task: TaskRequest): Tasks[TaskRequest['task']]['response'] {
   switch (task.task) {
     case 'recover':
-      return recover(context);
+      return recover(context, task.request.lookedUp);
     case 'allocate':
       allocateFile(context.disk, context.directory, task.request.name, task.request.bytes);
       return true;
@@ -50,8 +50,7 @@ function run(task: TaskRequest): Tasks[TaskRequest['task']]['response'] {
     case 'truncate':
       return truncateLog(context, task.request.offset);
     case 'remove':
-      removeSegments(context, task.request.bases, task.request.isLast);
-      return true;
+      return removeSegments(context, task.request);
     case 'empty':
       emptyLog(context, task.request.base);
       return true;

@@ -69,6 +69,13 @@ export class FaultyDisk implements Disk {
     return this.disk.read(file, into, position);
   }
 
+  readHead(path: string, into: Uint8Array): number {
+    const file = this.openRead(path);
+    const bytes = this.read(file, into, 0);
+    this.close(file);
+    return bytes;
+  }
+
   write(file: FileHandle, parts: readonly Uint8Array[], position: number): void {
     this.disk.write(file, parts, position);
   }

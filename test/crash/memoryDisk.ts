@@ -205,6 +205,10 @@ export class MemoryDisk implements Disk {
     return this.#file(file).read(into, position);
   }
 
+  readHead(path: string, into: Uint8Array): number {
+    return this.#named(path).read(into, 0);
+  }
+
   write(file: FileHandle, parts: readonly Uint8Array[], position: number): void {
     const bytes = joined(parts);
     this.#observe({ kind: 'write', file: this.#file(file).number, position, bytes });

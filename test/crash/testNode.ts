@@ -33,6 +33,9 @@ import { type Pause, SegmentTask } from '../../src/storage/segmentTask.ts';
 import { type Truncation, truncateLog } from '../../src/storage/truncation.ts';
 import { termsOf } from './batches.ts';
 
+/** Of what a trim removes, so much goes at once. */
+const REMOVE_PIECE_BYTES = 24 * 1024;
+
 export const DIRECTORY = '/data';
 export const NODE_ID = 1;
 /** Largest payload that fits into the segments of {@link smallMemory}. */
@@ -287,7 +290,8 @@ export class TestNode {
     const gone = whole.filter((segment) => segment.base < base).map((segment) => segment.base);
     this.sealed.splice(0, this.sealed.length, ...whole.filter((segment) => segment.base >= base));
     for (const [i, each] of gone.entries()) {
-      removeSegments(this.context, [each], i === gone.length - 1);
+      const request = { bases: [each], pieceBytes: REMOVE_PIECE_BYTES, isLast: i === gone.length - 1 };
+      while (removeSegments(this.context, request).gone === 0) yield;
       yield;
     }
     this.#identity = saveRemoved(disk, DIRECTORY, this.#identity);

@@ -25,6 +25,9 @@ import type { Tasks } from '../../src/threads/messages.ts';
 import { isSimulated } from './simDisk.ts';
 import { Violation } from './violation.ts';
 
+/** Segments are small here, and go in pieces none the less. */
+const REMOVE_PIECE_BYTES = 16 * 1024;
+
 /** What the tasks need from their node's process. */
 export interface TaskPorts {
   /** Runs `act` on a disk thread in `delayMs`, unless the process is dead by then. */
@@ -129,11 +132,8 @@ export class DiskTasks implements Port {
     });
   }
 
-  remove({ bases, isLast }: Tasks['remove']['request']): Promise<true> {
-    return this.#run('remove', () => {
-      removeSegments(this.#context, bases, isLast);
-      return true;
-    });
+  remove(request: Tasks['remove']['request']): Promise<Tasks['remove']['response']> {
+    return this.#run('remove', () => removeSegments(this.#context, { ...request, pieceBytes: REMOVE_PIECE_BYTES }));
   }
 
   empty({ base }: Tasks['empty']['request']): Promise<true> {

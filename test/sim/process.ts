@@ -16,6 +16,7 @@ import type { NodeId, PeerMessage } from '../../src/raft/messages.ts';
 import type { Replica } from '../../src/replication/replica.ts';
 import type { StorageContext } from '../../src/storage/context.ts';
 import { type Identity, readVote, removeTemporaries, type Vote } from '../../src/storage/dataDirectory.ts';
+import { lookUp } from '../../src/storage/layout.ts';
 import { type RecoveredLog, recover } from '../../src/storage/recovery.ts';
 import type { ToRaft } from '../../src/threads/messages.ts';
 import { RaftHost } from '../../src/threads/raftHost.ts';
@@ -92,7 +93,7 @@ export class Process {
     this.diskThread = makeThread();
     const context = { disk, directory: DIRECTORY, identity, memory, nowMs: () => node.wallMs() };
     this.#vote = readVote(disk, DIRECTORY);
-    const found = recover(context);
+    const found = recover(context, lookUp(context.disk, DIRECTORY));
     const peers = node.list.map((id) => ({ id, host: `node${id}`, port: 1, peerPort: 2 }));
     const given = { node: node.id, peers, callOf: flagOf };
     this.recovered = { ...found, identity: takeNodes(disk, DIRECTORY, found, given, { info: () => undefined }) };

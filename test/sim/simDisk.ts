@@ -316,6 +316,15 @@ export class SimDisk implements Disk {
     return this.#visible.read(file, into, position);
   }
 
+  readHead(path: string, into: Uint8Array): number {
+    const file = this.openRead(path);
+    try {
+      return this.read(file, into, 0);
+    } finally {
+      this.close(file);
+    }
+  }
+
   write(file: FileHandle, parts: readonly Uint8Array[], position: number): void {
     const isWhole = position % DIRECT_BYTES === 0 && parts.every((part) => part.length % DIRECT_BYTES === 0);
     assert(isWhole || !this.#direct.has(file), 'direct writes are whole pages');

@@ -39,6 +39,18 @@ function behavesAsDisk(name: string, make: () => Disk): void {
       disk.close(file);
     });
 
+    it('reads the beginning of a file by its path, as much as there is room for', () => {
+      const disk = make();
+      const file = disk.create(PATH);
+      disk.write(file, [encode('abcdef')], 0);
+      disk.close(file);
+      const into = new Uint8Array(8);
+      expect(disk.readHead(PATH, into)).toBe(6);
+      expect(text(into.subarray(0, 6))).toBe('abcdef');
+      expect(disk.readHead(PATH, into.subarray(0, 4))).toBe(4);
+      expect(errorOf(() => disk.readHead(`${PATH}2`, into))).toMatchObject({ code: 'IO', details: { errno: 'ENOENT' } });
+    });
+
     it('has zeros where a file grew without being written', () => {
       const disk = make();
       const file = disk.create(PATH);

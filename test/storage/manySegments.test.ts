@@ -8,7 +8,7 @@ import { encodeSegmentIndex } from '../../src/format/segmentIndex.ts';
 import { Segments } from '../../src/node/segments.ts';
 import { encodeVote } from '../../src/storage/dataDirectory.ts';
 import type { FileHandle } from '../../src/storage/disk.ts';
-import { readLayout } from '../../src/storage/layout.ts';
+import { lookUp, readLayout } from '../../src/storage/layout.ts';
 import { baseOfIndexName, baseOfName, indexName, segmentName } from '../../src/storage/names.ts';
 import { largestUnsealedBytes, type RecoveredLog, recover } from '../../src/storage/recovery.ts';
 import type { Pools } from '../../src/threads/pools.ts';
@@ -43,6 +43,8 @@ class MadeUpDisk extends FaultyDisk {
   readonly #names: string[] = ['node.json', 'vote'];
   readonly #open = new Map<FileHandle, string>();
   #next = 1_000_000;
+  /** Lengths of segments that were looked up. */
+  looks = 0;
   /** Segments whose files were opened. */
   readonly opened: string[] = [];
   /** What was made up last, for the calls that follow. */
@@ -97,6 +99,7 @@ class MadeUpDisk extends FaultyDisk {
   }
 
   override sizeOf(): number {
+    this.looks += 1;
     return FILE_BYTES;
   }
 
@@ -123,6 +126,22 @@ it('no sealed segment is opened at a start, but the last one where none comes af
   expect(largestUnsealedBytes(disk, DIRECTORY, FILE_BYTES)).toBe(0);
   // It has the commit bound, and the state of the log.
   expect([...new Set(disk.opened)]).toEqual([segmentName(999 * ENTRY_BYTES)]);
+});
+
+it('what another thread has looked up is not looked up again, and a length that is wrong is found either way', () => {
+  const context = (disk: MadeUpDisk) => ({ disk, directory: DIRECTORY, identity: IDENTITY, memory: smallMemory(), nowMs: () => NOW_MS });
+  const disk = new MadeUpDisk(1_000);
+  const lookedUp = lookUp(disk, DIRECTORY);
+  const looks = disk.looks;
+  expect(looks).toBe(1_000);
+  expect(recover(context(disk), lookedUp)).toEqual(recover(context(new MadeUpDisk(1_000))));
+  expect(disk.looks).toBe(looks);
+  lookedUp.bytes[7] = FILE_BYTES - 1;
+  expect(() => recover(context(disk), lookedUp)).toThrow(`a sealed segment of ${FILE_BYTES} bytes has ${FILE_BYTES - 1}`);
+  // Whoever could not find it out leaves it to the recovery.
+  lookedUp.bytes[7] = Number.NaN;
+  recover(context(disk), lookedUp);
+  expect(disk.looks).toBe(looks + 1);
 });
 
 it('R13: a million segments are found, taken over, and shown', { timeout: 600_000 }, async () => {

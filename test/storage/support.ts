@@ -52,6 +52,10 @@ export class TemporaryDisk extends NodeDisk {
     return super.create(this.#real(path));
   }
 
+  override readHead(path: string, into: Uint8Array): number {
+    return super.readHead(this.#real(path), into);
+  }
+
   override sizeOf(path: string): number {
     return super.sizeOf(this.#real(path));
   }

@@ -44,6 +44,11 @@ function sharedDisk({ ghost }: Bench): Disk {
     if (file === undefined) throw new LogError('IO', `${path} is not there`);
     return file;
   };
+  const read = (file: number, into: Uint8Array, position: number): number => {
+    const bytes = CONTENTS.get(file)?.subarray(position, position + into.length) ?? new Uint8Array(0);
+    into.set(bytes);
+    return bytes.length;
+  };
   const nothing = (): void => undefined;
   return {
     list: () => list().map(([name]) => name),
@@ -58,11 +63,8 @@ function sharedDisk({ ghost }: Bench): Disk {
       return NEW;
     },
     remove: (path) => names.set(JSON.stringify(list().filter(([name]) => !path.endsWith(name)))),
-    read: (file, into, position) => {
-      const bytes = CONTENTS.get(file)?.subarray(position, position + into.length) ?? new Uint8Array(0);
-      into.set(bytes);
-      return bytes.length;
-    },
+    read,
+    readHead: (path, into) => read(open(path), into, 0),
     size: (file) => CONTENTS.get(file)?.length ?? 0,
     close: nothing,
     write: nothing,
