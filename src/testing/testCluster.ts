@@ -4,7 +4,9 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { checkInteger, MAX_TIMER_MS } from '../client/checks.ts';
 import { type ConnectOptions, connect, type LogClient } from '../client/index.ts';
+import { checkOptions } from '../client/optionNames.ts';
 import { type MadeToken, makeToken } from '../client/tokens.ts';
 import type { ClusterNode } from '../cluster/clusterNode.ts';
 import { Keeper } from '../cluster/keeper.ts';
@@ -20,6 +22,10 @@ import { TestNode } from './testNode.ts';
 
 /** Longer than any wait: a timer that only keeps the program running. */
 const FOR_LONG_MS = 0x7fff_ffff;
+
+const LEADER_OPTIONS = ['not', 'timeoutMs'] as const satisfies readonly (keyof LeaderOptions)[];
+const CHECK_OPTIONS = ['timeoutMs'] as const satisfies readonly (keyof CheckOptions)[];
+const SLOWNESS_OPTIONS = ['delayMs', 'bytesPerSecond'] as const satisfies readonly (keyof Slowness)[];
 
 /** What clients have to finish when the cluster is closed. */
 const CLIENTS_MS = 1_000;
@@ -158,9 +164,12 @@ export class TestCluster {
 
   /**
    * Waits for a node that leads in the highest term of all that answer. A leader that was just cut off believes for an election timeout
-   * that it leads: name it as `not`. Rejects after a time.
+   * that it leads: name it as `not`. Rejects after a time, and with TypeError or RangeError for an option.
    */
-  async leader({ not, timeoutMs = 30_000 }: LeaderOptions = {}): Promise<TestNode> {
+  async leader(options: LeaderOptions = {}): Promise<TestNode> {
+    checkOptions('leader', options, LEADER_OPTIONS);
+    const { not, timeoutMs = 30_000 } = options;
+    checkInteger('timeoutMs', timeoutMs, 0, MAX_TIMER_MS);
     const unwanted = not === undefined ? undefined : this.#cluster.node(not.id);
     return this.node((await this.#cluster.leader(unwanted, timeoutMs)).id);
   }
@@ -190,11 +199,15 @@ export class TestCluster {
    * Verifies what the clients of {@link connect} did and were told, against the log as it is now: nothing that was acknowledged is lost, nothing is
    * there twice or where it was not to be, all that was read is in the log, in order and whole, conditions held, and the whole is
    * linearizable: there is a moment for each append between its call and its answer. And that all nodes that have the log have the same
-   * bytes, and that none ended without being told to. Rejects with a {@link CheckError}.
+   * bytes, and that none ended without being told to. Rejects with a {@link CheckError}; TypeError or
+   * RangeError for an option.
    *
    * Entries are recognised by their bytes: put something unique into each payload. Other clients may append too. One node must lead.
    */
-  async check({ timeoutMs = 30_000 }: CheckOptions = {}): Promise<CheckResult> {
+  async check(options: CheckOptions = {}): Promise<CheckResult> {
+    checkOptions('check', options, CHECK_OPTIONS);
+    const { timeoutMs = 30_000 } = options;
+    checkInteger('timeoutMs', timeoutMs, 0, MAX_TIMER_MS);
     const { violations, ...result } = await check(this.#cluster, this.#recording, this.#shown, timeoutMs);
     if (violations.length > 0) throw new CheckError(violations);
     return result;
@@ -227,8 +240,10 @@ export class TestCluster {
   }
 
   /** What `from` sends reaches `to` later, or more slowly; an earlier slowness of this way is replaced. */
-  async slow(from: Place, to: Place, { delayMs = 0, bytesPerSecond = Number.POSITIVE_INFINITY }: Slowness): Promise<void> {
+  async slow(from: Place, to: Place, slowness: Slowness): Promise<void> {
     this.#checkPlaces([from, to]);
+    checkOptions('slow', slowness, SLOWNESS_OPTIONS, { called: 'what slows the way' });
+    const { delayMs = 0, bytesPerSecond = Number.POSITIVE_INFINITY } = slowness;
     if (!(delayMs >= 0 && bytesPerSecond > 0)) throw new RangeError('delayMs must be at least 0, and bytesPerSecond above 0');
     this.#network.slowWay(from, to, { delayMs, bytesPerSecond });
   }

@@ -73,6 +73,9 @@ describe('a cluster inside a test', { timeout }, () => {
     await using cluster = await startCluster({ nodes: 1 });
     const log = await cluster.connect();
     const before = await log.append('before');
+    await expect(cluster.leader({ timeout: 1 } as object)).rejects.toThrow('leader has no option "timeout"; did you mean timeoutMs?');
+    await expect(cluster.check({ timeoutMs: -1 })).rejects.toThrow('timeoutMs must be a whole number from 0 to');
+    await expect(cluster.slow(1, 'clients', { delay: 100 } as object)).rejects.toThrow('slow has no option "delay"; did you mean delayMs?');
     await cluster.cut(1, 'clients');
     const unheard = log.append('unheard');
     // The node has it, only its answer does not come.
