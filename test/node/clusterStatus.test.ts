@@ -161,7 +161,7 @@ describe('a real cluster', () => {
     const alive = cluster.nodes.find((node) => node !== dead && node !== leader);
     const heard = await until('for the new leader to hear the other node', async () => {
       const view = await viewOf(leader, alive?.id ?? 0);
-      return (view?.durable ?? 0) > end && view;
+      return (view?.durable ?? 0) > end && view?.isVoter === true && view.lagBytes === 0 && view;
     });
     expect(heard).toMatchObject({ isVoter: true, lagBytes: 0 });
     const notFed = { state: 'unknown', isOldCopy: null };
