@@ -4,7 +4,9 @@
 import { createHash, type Hash } from 'node:crypto';
 import { EntryVerifier } from '../client/segments/entryVerifier.ts';
 import type { Workspace } from '../client/wasm.ts';
+import { viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
+import { firstControlFault } from '../format/controlFaults.ts';
 import type { FileHandle } from '../storage/disk.ts';
 import type { BackupFolder } from './folder.ts';
 import type { BackupFile } from './manifest.ts';
@@ -124,8 +126,9 @@ export class FileBuilder {
   }
 
   #take(bytes: Uint8Array): void {
-    this.#verifier.push(bytes);
-    const { fault } = this.#verifier;
+    const { offset } = this.#verifier;
+    const entries = this.#verifier.push(bytes);
+    const fault = firstControlFault(viewOf(entries), offset) ?? this.#verifier.fault;
     if (fault !== undefined) throw notValid(fault.offset, fault.what);
     this.#hash.update(bytes);
   }

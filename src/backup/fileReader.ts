@@ -3,7 +3,9 @@
 import { createHash } from 'node:crypto';
 import { EntryVerifier } from '../client/segments/entryVerifier.ts';
 import type { Workspace } from '../client/wasm.ts';
+import { viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
+import { firstControlFault } from '../format/controlFaults.ts';
 import type { Disk, FileHandle } from '../storage/disk.ts';
 import { type Damage, damageAt, damageOf } from '../storage/segmentImage.ts';
 import type { BackupFile, Manifest } from './manifest.ts';
@@ -87,7 +89,9 @@ function readOpen(disk: Disk, opened: FileHandle, path: string, { base, end, sha
     hash.update(piece);
     const { offset } = verifier;
     const entries = verifier.push(piece);
-    if (entries.length > 0) reading.take?.(offset, entries);
+    const wrong = firstControlFault(viewOf(entries), offset);
+    if (wrong !== undefined) damage = damageAt(path, wrong.offset - base, `the entry at log offset ${wrong.offset} ${wrong.what}`);
+    else if (entries.length > 0) reading.take?.(offset, entries);
     at += piece.length;
     reading.onRead(piece.length);
   }

@@ -1,14 +1,15 @@
 // A mirror's log: what came of its source is put at its end, as a follower does it with what its leader sends, and as the source has it: the same
 // segments, terms and entries of the log's own. All that comes is committed at the source, so what is durable here is committed here.
 
-import { ENTRY_HEADER_BYTES, KIND_SEAL, KIND_STATE, KIND_TRIM, WALK_NEWER_KIND, WALK_TOO_LARGE } from '../../assembly/layout.ts';
+import { ENTRY_HEADER_BYTES, KIND_STATE, WALK_NEWER_KIND, WALK_TOO_LARGE } from '../../assembly/layout.ts';
 import { viewOf } from '../core/bytes.ts';
 import { segmentCapacityBytes } from '../core/capacities.ts';
 import { LogError } from '../core/errors.ts';
 import { type EntryTerm, NO_INSTANCE } from '../core/ids.ts';
 import { MAX_TERM } from '../core/limits.ts';
 import { positionOf } from '../core/position.ts';
-import { type LogState, readSeal, readState, readTrim } from '../format/controlEntries.ts';
+import { type LogState, readState } from '../format/controlEntries.ts';
+import { faultOfOrder } from '../format/controlFaults.ts';
 import { entryBytesOf, isContinued, kindOf, kindSizeAt, payloadBytesOf, termAt } from '../format/entry.ts';
 import { leaderOfTerm } from '../format/noOp.ts';
 import { newerKind } from '../format/version.ts';
@@ -150,14 +151,8 @@ export class MirrorLog {
 
   /** What an entry of the log's own at log offset `offset` says of what is not before it. */
   #wrongControl(view: DataView, at: number, kindSize: number, offset: number): LogError | undefined {
-    const kind = kindOf(kindSize);
-    if (kind !== KIND_TRIM && kind !== KIND_STATE && kind !== KIND_SEAL) return undefined;
-    const [from, bytes] = [at + ENTRY_HEADER_BYTES, payloadBytesOf(kindSize)];
-    const state = kind === KIND_STATE ? readState(view, from, bytes) : undefined;
-    const trim = kind === KIND_STATE ? state?.trim : kind === KIND_TRIM ? readTrim(view, from, bytes) : undefined;
-    const seal = kind === KIND_STATE ? state?.seal : kind === KIND_SEAL ? readSeal(view, from, bytes) : undefined;
-    const last = Math.max(trim?.start ?? 0, state?.dataEnd ?? 0, seal?.end ?? 0);
-    return last > offset ? notTheLog(offset, `speaks of offset ${last}, which is after it`) : undefined;
+    const fault = faultOfOrder(view, at, kindSize, offset);
+    return fault === undefined ? undefined : notTheLog(offset, fault);
   }
 
   /** Bytes that fit into the open segment. */

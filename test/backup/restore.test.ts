@@ -1,7 +1,8 @@
 // Restoring backups on a disk in memory: the log that a node finds there, what is refused, and what each crash leaves.
 
+import { createHash } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
+import { KIND_STATE, KIND_TIME, KIND_TRIM, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { BackupFolder } from '../../src/backup/folder.ts';
 import type { Manifest } from '../../src/backup/manifest.ts';
 import { fileName } from '../../src/backup/names.ts';
@@ -13,10 +14,11 @@ import {
   restore,
   restoredTerm,
 } from '../../src/backup/restore.ts';
+import { verifyBackup } from '../../src/backup/verifyBackup.ts';
 import { NO_QUOTAS } from '../../src/core/access.ts';
 import { MAX_TERM_STEP } from '../../src/core/limits.ts';
 import { foldAccess, NO_ACCESS } from '../../src/format/access.ts';
-import type { LogState } from '../../src/format/controlEntries.ts';
+import { type LogState, trimPayload } from '../../src/format/controlEntries.ts';
 import { LogFold } from '../../src/memory/logFold.ts';
 import { readIdentity, readVote } from '../../src/storage/dataDirectory.ts';
 import { readFile } from '../../src/storage/disk.ts';
@@ -159,6 +161,34 @@ describe('a log that describes itself', () => {
     for (let i = 0; i < more; i += 1) own.append([500 + i]);
     return { own, at };
   }
+
+  it('says nothing that no leader would write: a backup in which it does is damaged, although its checks are right', async () => {
+    const trimTo = (start: number): Uint8Array => trimPayload({ start, dataEnd: 0 });
+    const wrong: [kind: number, payload: Uint8Array, sentence: RegExp][] = [
+      [KIND_STATE, new Uint8Array(60).fill(255), /does not say what those of its kind say/],
+      [KIND_STATE, new Uint8Array(0), /does not say what those of its kind say/],
+      [KIND_TIME, new Uint8Array(8).fill(255), /does not say what those of its kind say/],
+      [KIND_TRIM, trimTo(2 ** 40), /speaks of offset 1099511627776, which is after it/],
+    ];
+    for (const [kind, payload, sentence] of wrong) {
+      const own = selfDescribed().own.seal();
+      const disk = new MemoryDisk();
+      const { manifest: before } = await run(disk, own);
+      const at = own.end;
+      own.control(kind, payload);
+      // No run takes it, and no folder in which it stands all the same is restored.
+      await expect(run(disk, own)).rejects.toMatchObject({ code: 'DAMAGED', message: expect.stringMatching(sentence) });
+      const bytes = new Uint8Array(own.bytes(at, own.end));
+      const file = { base: at, end: own.end, sha256: createHash('sha256').update(bytes).digest('hex'), isPart: true };
+      const forged = { ...before, end: own.end, lastEntry: at, files: [...before.files, file] };
+      disk.write(disk.create(`${FOLDER}/${fileName(file)}`), [bytes], 0);
+      new BackupFolder(disk, FOLDER).save(forged);
+      const { damage } = verifyBackup(disk, FOLDER, { workspace });
+      expect(damage).toMatchObject([{ position: 0, sentence: expect.stringMatching(sentence) }]);
+      expect(() => restored(disk, {}, forged)).toThrow(sentence);
+      expect(disk.list(DIRECTORY)).toEqual([]);
+    }
+  });
 
   it('has segments that begin at its state entries, wherever files of the backup do', async () => {
     const { own, at } = selfDescribed();
