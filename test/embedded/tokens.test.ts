@@ -126,6 +126,12 @@ it('what cannot be meant is refused', async () => {
   // As a program in JavaScript calls it.
   const create = (options: object): unknown => Reflect.apply(log.createToken, log, [options]);
   for (const [options, error] of wrong) await expect(create(options), JSON.stringify(options)).rejects.toThrow(error);
+  // Nor on the command line, where it is no bug of ours.
+  const typed = await runCommand(['token', 'create', '--scopes', 'read', '--name', 'x'.repeat(65), '--data', directory()]);
+  expect([typed.code, typed.stderr]).toEqual([
+    2,
+    expect.stringMatching(/^loglog: a token cannot be made so: its name is not 1 to 64 bytes/),
+  ]);
   await expect(log.revokeToken('loglog_x')).rejects.toThrow('takes the id of a token, 11 characters, or the token');
   await log.close();
 });

@@ -45,7 +45,10 @@ function damaged(random: Random, message: Uint8Array): Uint8Array {
   for (let edits = random.below(4); edits > 0; edits -= 1) bytes[random.below(bytes.length)] = random.u32();
   const length = random.oneIn(8) ? random.below(bytes.length + 1) : bytes.length;
   const more = random.oneIn(8) ? random.below(300) : 0;
-  return Uint8Array.from([...bytes.subarray(0, length), ...Array.from({ length: more }, () => random.u32() & 0xff)]);
+  const all = new Uint8Array(length + more);
+  all.set(bytes.subarray(0, length));
+  for (let at = length; at < all.length; at += 1) all[at] = random.u32();
+  return all;
 }
 
 it(`${COUNT} strangers are let in by a token that holds, and by nothing else (seed ${SEED})`, () => {

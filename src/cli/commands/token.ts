@@ -6,6 +6,7 @@ import type { LogToken, Quotas, Scope } from '../../client/index.ts';
 import { givenTokenId, makeToken, shownToken } from '../../client/tokens.ts';
 import { isTokenId, QUOTA_NAMES, SCOPE_NAMES, scopesFrom, tokenIdOf } from '../../core/access.ts';
 import { bytesOf } from '../../core/amounts.ts';
+import { LogError } from '../../core/errors.ts';
 import { readIdentity } from '../../storage/dataDirectory.ts';
 import { NodeDisk } from '../../storage/nodeDisk.ts';
 import { leaveTokenRequest } from '../../storage/tokenRequest.ts';
@@ -85,9 +86,18 @@ async function runCreate(options: CreateOptions): Promise<void> {
     return;
   }
   await withClient(url, timeout, async (log) => {
-    const { token, ...made } = await log.createToken({ ...about, timeoutMs: timeout });
+    const { token, ...made } = await asGiven(log.createToken({ ...about, timeoutMs: timeout }));
     await showNew(token, made, json);
   });
+}
+
+/** What cannot be meant, such as a name that is too long, is a fault of who typed it. */
+async function asGiven<T>(made: Promise<T>): Promise<T> {
+  try {
+    return await made;
+  } catch (thrown) {
+    throw thrown instanceof RangeError ? new LogError('USAGE', thrown.message) : thrown;
+  }
 }
 
 /** Leaves a request in a data directory, which may be empty yet, or not be there. Nothing else of it is changed. */
@@ -96,7 +106,7 @@ async function ask(directory: string, about: Parameters<typeof makeToken>[0], is
   disk.makeDirectory(directory);
   // Throws where it is somebody else's.
   readIdentity(disk, directory);
-  const { token, record } = await makeToken(about, Date.now());
+  const { token, record } = await asGiven(makeToken(about, Date.now()));
   leaveTokenRequest(directory, { what: 'put', record, isRequest: true });
   const also = `its node puts it into the log within some seconds, or when it is started, as soon as there is a leader; then ${directory}/token-request is gone`;
   await showNew(token, shownToken(record), isJson, also);
