@@ -35,11 +35,13 @@ export class LocalCluster {
   readonly nodes: readonly ClusterNode[];
   /** Undefined where there are no links: a cluster of one, without any for clients. */
   readonly network: PeerNetwork | undefined;
+  readonly #peers: readonly Peer[];
   readonly #block: PortBlock;
 
-  private constructor(nodes: readonly ClusterNode[], network: PeerNetwork | undefined, block: PortBlock) {
+  private constructor(nodes: readonly ClusterNode[], network: PeerNetwork | undefined, peers: readonly Peer[], block: PortBlock) {
     this.nodes = nodes;
     this.network = network;
+    this.#peers = peers;
     this.#block = block;
   }
 
@@ -80,7 +82,7 @@ export class LocalCluster {
         flags: [...membership(peer), '--data', data, ...proof, ...given],
       });
     });
-    return new LocalCluster(nodes, network, block);
+    return new LocalCluster(nodes, network, peers, block);
   }
 
   /** Starts all nodes, and waits until all serve clients and one leads. */
@@ -94,6 +96,13 @@ export class LocalCluster {
     const node = this.nodes[id - 1];
     if (node === undefined) throw new TypeError(`there is no node ${id}`);
     return node;
+  }
+
+  /** Where node `id` itself listens: what it is added with to a set. */
+  addressOf(id: number): Peer {
+    const peer = this.#peers.find((each) => each.id === id);
+    if (peer === undefined) throw new TypeError(`there is no node ${id}`);
+    return peer;
   }
 
   get urls(): string[] {

@@ -13,7 +13,7 @@ const USAGE = `usage: npm run e2e -- [--nodes N] [--seconds T] [--seed S]
        npm run e2e -- --producers P [--appends A] [--strikes K] [--nodes N] [--seed S]
 
 Starts a cluster of N nodes (3; 1 to 7), loads it, and breaks processes, links and disks for T seconds (60) as seed S says (a random
-one). Then everything is mended, and what all clients saw is judged against the log that all nodes must have.
+one); from 3 nodes on they leave the set and come again with empty disks, and are demoted and promoted, meanwhile. Then everything is mended, and what all clients saw is judged against the log that all nodes must have.
 Slow disks need strace, full ones root; what cannot be done is named and left out.
 
 With --abandoned, COUNT uploads are made that nobody orders, and as many orders of uploads that never come, and nothing else happens: the

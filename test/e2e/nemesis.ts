@@ -1,5 +1,5 @@
-// What goes wrong with a cluster in a run, by seed. Four lanes go on at the same time, so that faults of processes, links and disks, and trims, meet
-// in every combination. Each fault mends itself before its lane goes on; what the system does not let us break is left out, and said.
+// What goes wrong with a cluster in a run, by seed. Five lanes go on at the same time, so that faults of processes, links and disks, trims, and changes of
+// the set of nodes meet in every combination. Each fault mends itself before its lane goes on; what the system does not let us break is left out, and said.
 
 import type { ClusterNode } from '../../src/cluster/clusterNode.ts';
 import type { LocalCluster } from '../../src/cluster/localCluster.ts';
@@ -8,6 +8,7 @@ import type { SmallDisk } from './disks.ts';
 import { DiskLane } from './nemesis/disks.ts';
 import { type Life, LifeLane } from './nemesis/life.ts';
 import { LinkLane } from './nemesis/links.ts';
+import { FEWEST_NODES, MemberLane } from './nemesis/members.ts';
 import { ProcessLane } from './nemesis/processes.ts';
 import { type Lane, type NemesisContext, Schedule } from './nemesis/schedule.ts';
 
@@ -39,6 +40,7 @@ export class Nemesis {
       ...(cluster.network === undefined ? [] : [new LinkLane(context(2), cluster.network)]),
       new DiskLane(context(3), smallDisk, canSlowDisks),
       new LifeLane(context(4), life, hasSmallDisk),
+      ...(cluster.nodes.length < FEWEST_NODES ? [] : [new MemberLane(context(5), life.client)]),
     ];
   }
 

@@ -8,6 +8,7 @@ import { runCommand } from '../support/server.ts';
 import { compareDisks } from './diskLog.ts';
 import { SmallDisk, straceRefusal } from './disks.ts';
 import { type Facts, LoadedCluster, type LoadOptions } from './loadedCluster.ts';
+import { FEWEST_NODES, MEMBER_CHANGES } from './nemesis/members.ts';
 import { Nemesis } from './nemesis.ts';
 
 export interface RunOptions extends LoadOptions {
@@ -34,6 +35,7 @@ const CLUSTER_FLAGS = ['--election-timeout-ms', '500'];
 const MIN_ENTRIES_PER_SECOND = 10;
 const SECONDS_PER_LEADER = 12;
 const SECONDS_PER_UPLOAD = 5;
+const SECONDS_PER_CHANGE = 40;
 /** The disk that fills up has room for the log of a run, and more. */
 const SMALL_DISK_BYTES = 64 << 20;
 const SMALL_DISK_BYTES_PER_SECOND = 16 << 20;
@@ -109,7 +111,9 @@ class Run {
     try {
       const nemesis = new Nemesis({ seed, cluster, smallDisk, canSlowDisks, life: loaded.life, tell });
       await nemesis.run(seconds);
-      loaded.facts.faults = [...nemesis.counts].map(([name, count]) => `${count} × ${name}`).join(', ');
+      const { counts } = nemesis;
+      loaded.facts.changes = MEMBER_CHANGES.reduce((sum, name) => sum + (counts.get(name) ?? 0), 0);
+      loaded.facts.faults = [...counts].map(([name, count]) => `${count} × ${name}`).join(', ');
       this.#problems.push(...(await loaded.judge(tell)));
     } finally {
       clearInterval(progress);
@@ -130,6 +134,9 @@ class Run {
     for (const kind of ['reads', 'linearizableEnds', 'deliveries'] as const) {
       if (Number(facts[kind]) < seconds) this.#problems.push(`too little was read: ${facts[kind]} ${kind}`);
     }
+    const minChanges = nodes < FEWEST_NODES ? 0 : Math.max(1, Math.floor(seconds / SECONDS_PER_CHANGE));
+    if (Number(facts.changes) < minChanges)
+      this.#problems.push(`too little change: the set of nodes was changed ${facts.changes} times, fewer than ${minChanges}`);
     if (nodes === 1) return;
     for (const kind of ['uploadedByClients', 'uploadsPlaced', 'referenceHits', 'acknowledgedLies'] as const) {
       if (Number(facts[kind]) < seconds / SECONDS_PER_UPLOAD) this.#problems.push(`too little was uploaded: ${facts[kind]} ${kind}`);

@@ -48,6 +48,7 @@ export class ProcessLane implements Lane {
   }
 
   #happen(kind: Kind, nodes: readonly ClusterNode[], durationMs: number): Promise<void> {
+    const { schedule } = this.#context;
     switch (kind) {
       case 'kill':
       case 'kill some':
@@ -60,7 +61,7 @@ export class ProcessLane implements Lane {
       case 'rolling restart':
         return this.#restartInTurn(nodes);
       case 'wipe':
-        return this.#wipe(nodes, durationMs);
+        return schedule.takeSet(() => this.#wipe(nodes, durationMs));
     }
   }
 
@@ -69,8 +70,9 @@ export class ProcessLane implements Lane {
    * more than is lost.
    */
   async #mayLoseDisk([node]: readonly ClusterNode[]): Promise<boolean> {
-    if (node === undefined || this.#context.cluster.nodes.length < 3) return false;
-    return this.#isEverybodyVoter();
+    const { cluster, schedule } = this.#context;
+    if (node === undefined || cluster.nodes.length < 3 || schedule.isSetTaken) return false;
+    return (await this.#isEverybodyVoter()) && !schedule.isSetTaken;
   }
 
   async #isEverybodyVoter(): Promise<boolean> {

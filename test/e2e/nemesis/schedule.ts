@@ -32,6 +32,7 @@ export interface NemesisContext {
 export class Schedule {
   #endsAtMs = 0;
   readonly #taken = new Set<ClusterNode>();
+  #isSetTaken = false;
 
   endsAfter(ms: number): void {
     this.#endsAtMs = performance.now() + ms;
@@ -49,6 +50,21 @@ export class Schedule {
 
   isFree(node: ClusterNode): boolean {
     return !this.#taken.has(node);
+  }
+
+  /** Whether a lane changes the set of nodes, or relies on all of them having their disks, and counting. */
+  get isSetTaken(): boolean {
+    return this.#isSetTaken;
+  }
+
+  /** Does something during which no other lane may change who counts, or take a disk away. */
+  async takeSet(action: () => Promise<void>): Promise<void> {
+    this.#isSetTaken = true;
+    try {
+      await action();
+    } finally {
+      this.#isSetTaken = false;
+    }
   }
 
   /** Does something to `nodes` that no other lane may disturb. */
