@@ -141,6 +141,7 @@ interface Flags {
   readonly logBytes?: number;
   readonly catchUpBytes?: number;
   readonly failovers?: number;
+  readonly transfers?: number;
   readonly stability?: number;
   readonly storm: number;
   readonly uploadNodes: readonly number[];
@@ -206,6 +207,7 @@ function makeCommand(scenarios: readonly Scenario[]): Command {
     .option('--log-bytes <n>', 'size of the log that is restarted on (default: 4e9)', count)
     .option('--catch-up-bytes <n>', 'size of the log that an empty follower catches up with (default: 2e9)', count)
     .option('--failovers <n>', 'times that a leader is killed in each run (default: 10)', count)
+    .option('--transfers <n>', 'times that the office is handed over in each run of cluster-members (default: 100)', count)
     .option('--stability <s>', 'length of the full load under which no node may call an election (default: 20; 600 shows it)', positive)
     .option('--storm <n>', 'connections that storm one node of a cluster at once', count, 1000)
     .option('--upload-nodes <n,…>', 'nodes of the clusters of uploads', clusters, [3, 5])
@@ -275,6 +277,7 @@ export function parseOptions(scenarios: readonly Scenario[], argv: readonly stri
       logBytes: flags.logBytes ?? (quick ? 200e6 : 4e9),
       catchUpBytes: flags.catchUpBytes ?? (quick ? 200e6 : 2e9),
       failovers: flags.failovers ?? (quick ? 2 : 10),
+      transfers: flags.transfers ?? (quick ? 5 : 100),
       stabilitySeconds: flags.stability ?? (quick ? 2 : 20),
       stormConnections: flags.storm,
       restartEntries: flags.restartEntries ?? (quick ? 50_000 : 200_000),

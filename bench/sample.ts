@@ -111,6 +111,8 @@ export interface Sizes {
   readonly catchUpBytes: number;
   /** Times that a leader is killed in one run. */
   readonly failovers: number;
+  /** Times that the office is handed over in one run. */
+  readonly transfers: number;
   /** Length of the full load under which no election may happen. */
   readonly stabilitySeconds: number;
   readonly stormConnections: number;

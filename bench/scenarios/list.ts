@@ -8,6 +8,7 @@ import { appendSmall } from './appendSmall.ts';
 import { clusterAppend } from './clusterAppend.ts';
 import { clusterCatchUp } from './clusterCatchUp.ts';
 import { clusterFailover } from './clusterFailover.ts';
+import { clusterMembers } from './clusterMembers.ts';
 import { clusterOneInFlight } from './clusterOneInFlight.ts';
 import { clusterStability } from './clusterStability.ts';
 import { clusterStorm } from './clusterStorm.ts';
@@ -70,6 +71,7 @@ export const SCENARIOS: readonly Scenario[] = [
   clusterOneInFlight,
   peerProof,
   clusterCatchUp,
+  clusterMembers,
   clusterFailover,
   clusterStability,
   clusterStorm,

@@ -20,6 +20,8 @@ import { CLUSTER_NODES, type Place, type RunningSystem } from './system.ts';
 /** What is started. */
 export interface LogLogPlan {
   readonly nodes: 1 | 3;
+  /** A cluster gets one node more, which is not in its set, and does not run, at first. */
+  readonly hasSpare?: boolean;
   /** Folder of the build that is started; undefined: this one. */
   readonly build?: string | undefined;
   /** A node alone whose clients connect by TLS. */
@@ -55,7 +57,9 @@ export class LogLogServers implements RunningSystem {
   readonly directory: string;
   readonly electionTimeoutMs: number;
   readonly #build: string | undefined;
+  /** Those that the cluster begins with. */
   readonly #peers: readonly Peer[];
+  readonly #spares: readonly Peer[];
   readonly #block: PortBlock | undefined;
   readonly #ca: string | undefined;
   readonly #isOnce: boolean;
@@ -79,12 +83,16 @@ export class LogLogServers implements RunningSystem {
     this.directory = directory;
     this.#build = build;
     this.#block = block;
-    this.#peers = block === undefined ? [] : peersOn(block.ports);
+    const all = block === undefined ? [] : peersOn(block.ports);
+    this.#peers = all.slice(0, CLUSTER_NODES);
+    this.#spares = all.slice(CLUSTER_NODES);
     this.electionTimeoutMs = block === undefined ? OPTIONS.electionTimeoutMs.default : electionTimeoutMs;
     const spinFlags = spin === undefined ? [] : ['--spin', spin];
     const flags = ['--segment-bytes', String(segmentBytes), '--slots', String(slots), '--window-bytes', String(windowBytes), ...spinFlags];
     const access = tokens.length > 0 ? ['--tokens'] : [];
-    const clusterFlags = [...secret, '--peers', formatPeers(this.#peers), '--election-timeout-ms', String(electionTimeoutMs), ...flags];
+    const clusterFlags = [...secret, '--election-timeout-ms', String(electionTimeoutMs), ...flags];
+    const member = (id: number, peers: readonly Peer[]): LogLogNode =>
+      new LogLogNode(join(directory, `node-${id}`), ['--node', String(id), '--peers', formatPeers(peers), ...clusterFlags], build);
     this.#nodes =
       block === undefined
         ? [
@@ -96,12 +104,12 @@ export class LogLogServers implements RunningSystem {
               tls?.ca,
             ),
           ]
-        : this.#peers.map(({ id }) => new LogLogNode(join(directory, `node-${id}`), ['--node', String(id), ...clusterFlags], build));
+        : [...this.#peers.map(({ id }) => member(id, this.#peers)), ...this.#spares.map(({ id }) => member(id, all))];
   }
 
   /** Starts it on what `directory` holds, and waits until it can be used. */
   static async start(place: Place, directory: string, plan: LogLogPlan): Promise<LogLogServers> {
-    const block = plan.nodes === 1 ? undefined : await claimPorts(2 * CLUSTER_NODES);
+    const block = plan.nodes === 1 ? undefined : await claimPorts(2 * (CLUSTER_NODES + (plan.hasSpare === true ? 1 : 0)));
     const tls = plan.tls === true ? await makeCertificate(`${directory}-tls`) : undefined;
     mkdirSync(directory, { recursive: true });
     const secret = plan.secret === true ? secretFlags(directory, []) : [];
@@ -109,7 +117,8 @@ export class LogLogServers implements RunningSystem {
     const servers = new LogLogServers(place, directory, plan, block, tls, secret, tokens);
     try {
       // All of them must have ended or be there before anything is removed.
-      const failed = (await Promise.allSettled(servers.#nodes.map((node) => node.start()))).find((each) => each.status === 'rejected');
+      const first = servers.#nodes.slice(0, plan.nodes);
+      const failed = (await Promise.allSettled(first.map((node) => node.start()))).find((each) => each.status === 'rejected');
       if (failed !== undefined) throw failed.reason;
       await servers.leader();
       return servers;
@@ -135,6 +144,13 @@ export class LogLogServers implements RunningSystem {
     const node = this.#nodes[id - 1];
     if (node === undefined) throw new RangeError(`there is no node ${id}`);
     return node;
+  }
+
+  /** Where the node is that is added to the set; one of a cluster. */
+  addressOf(id: number): Peer {
+    const peer = [...this.#peers, ...this.#spares].find((each) => each.id === id);
+    if (peer === undefined) throw new RangeError(`there is no node ${id}`);
+    return peer;
   }
 
   get folders(): string[] {

@@ -2,8 +2,7 @@
 // memory. Both need rights and tools that may not be there; what is missing is said, not passed over.
 
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readSync, rmSync, statfsSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, mkdirSync, openSync, readSync, statfsSync, writeSync } from 'node:fs';
 
 /** Whether strace may attach to a process and delay its calls; a sentence when not. */
 export function straceRefusal(): string | undefined {
@@ -47,6 +46,9 @@ export class SlowDisk {
   }
 }
 
+/** A node writes while it is looked at. */
+const RESIZES = 50;
+
 // Whatever ends this process, no mount outlives it.
 const mounted = new Set<SmallDisk>();
 process.on('exit', () => {
@@ -56,11 +58,11 @@ process.on('exit', () => {
 /** A file system in memory for one node's data, which can be filled up. */
 export class SmallDisk {
   readonly directory: string;
-  readonly #filler: string;
+  readonly #bytes: number;
 
-  private constructor(directory: string) {
+  private constructor(directory: string, bytes: number) {
     this.directory = directory;
-    this.#filler = join(directory, 'filler');
+    this.#bytes = bytes;
   }
 
   /** Mounts one of `bytes` on `directory`, which is made. Returns a sentence when it may not be done here. */
@@ -68,29 +70,28 @@ export class SmallDisk {
     mkdirSync(directory, { recursive: true });
     const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', directory]);
     if (status !== 0) return 'a full disk: no file system can be mounted here (not root?)';
-    const disk = new SmallDisk(directory);
+    const disk = new SmallDisk(directory, bytes);
     mounted.add(disk);
     return disk;
   }
 
-  /** Takes all the room but `leaveBytes`, or all where a node takes more than that meanwhile. */
+  /** Leaves no more room than `leaveBytes`: the file system becomes smaller, so that nothing has to be put there, of which an hour's run has no end. */
   fill(leaveBytes: number): void {
-    const { bavail, bsize } = statfsSync(this.directory);
-    const chunk = Buffer.alloc(1 << 20);
-    try {
-      writeFileSync(this.#filler, '');
-      for (let left = bavail * bsize - leaveBytes; left > 0; left -= chunk.length) {
-        writeFileSync(this.#filler, chunk.subarray(0, Math.min(left, chunk.length)), { flag: 'a' });
-      }
-    } catch (thrown) {
-      if ((thrown as NodeJS.ErrnoException).code !== 'ENOSPC') throw thrown;
+    for (let attempt = 0; attempt < RESIZES; attempt += 1) {
+      const { blocks, bfree, bsize } = statfsSync(this.directory);
+      // Refused where a node has taken more meanwhile.
+      if (this.#resize((blocks - bfree) * bsize + leaveBytes)) return;
     }
+    throw new Error(`the file system on ${this.directory} does not become smaller`);
   }
 
   /** Gives the room back. */
   empty(): void {
-    truncateSync(this.#filler, 0);
-    rmSync(this.#filler, { force: true });
+    if (!this.#resize(this.#bytes)) throw new Error(`the file system on ${this.directory} does not become larger again`);
+  }
+
+  #resize(bytes: number): boolean {
+    return spawnSync('mount', ['-o', `remount,size=${bytes}`, this.directory]).status === 0;
   }
 
   unmount(): void {

@@ -13,7 +13,7 @@ type Kind = MemberChange | 'transfer';
 
 /** With fewer, one that is out would be needed for a majority. */
 export const FEWEST_NODES = 3;
-/** So long may one change take, with all that goes wrong meanwhile and a machine that has other things to do. */
+/** So long may a change take once nothing else goes wrong any more, on a machine that has other things to do. */
 const PATIENCE_MS = 240_000;
 const ASK_MS = 10_000;
 const PAUSE_MS = 300;
@@ -170,7 +170,7 @@ export class MemberLane implements Lane {
 
   /** Until it succeeds, or fails with what cannot come of all that goes wrong. */
   async #retry<T>(what: string, work: (how: How) => Promise<T>): Promise<T> {
-    const untilMs = performance.now() + PATIENCE_MS;
+    const untilMs = Math.max(performance.now(), this.#context.schedule.endsAtMs) + PATIENCE_MS;
     for (;;) {
       try {
         return await work({ timeoutMs: ASK_MS, signal: AbortSignal.timeout(Math.max(1, Math.round(untilMs - performance.now()))) });

@@ -42,6 +42,11 @@ export class Schedule {
     return performance.now() >= this.#endsAtMs;
   }
 
+  /** When no more faults are begun, of `performance.now()`. */
+  get endsAtMs(): number {
+    return this.#endsAtMs;
+  }
+
   /** Waits so long, but never beyond the end. */
   wait(ms: number): Promise<void> {
     const leftMs = this.#endsAtMs - performance.now();
