@@ -149,15 +149,16 @@ async function joinUnderLoad(
 ): Promise<Sample[]> {
   const { smallBytes, seconds, warmUpSeconds } = context.sizes;
   const windowMs = seconds * 1000;
-  const end = new AbortController();
   const plan = { payloadBytes: smallBytes, warmUpSeconds: 0, seconds: LOAD_SECONDS, entries: 0, batchEntries: 0 };
-  const load = log.load('append', plan, { signal: end.signal });
-  // A failure is seen below, where it is awaited.
-  load.catch(() => undefined);
-  try {
-    await sleep(warmUpSeconds * 1000);
-    await begin();
-    const samples = await countElections(log, async () => {
+  // A load that an election ends counts as one.
+  const samples = await countElections(log, async () => {
+    const end = new AbortController();
+    const load = log.load('append', plan, { signal: end.signal });
+    // A failure is seen below, where it is awaited.
+    load.catch(() => undefined);
+    try {
+      await sleep(warmUpSeconds * 1000);
+      await begin();
       const before = await look(log);
       await sleep(windowMs);
       const alone = await look(log);
@@ -183,12 +184,12 @@ async function joinUnderLoad(
           target: { is: 'at most', value: MOST_SLOWER_PERCENT },
         },
       ];
-    });
-    return samples.map((sample) => ({ ...sample, what: `${what}: ${sample.what}` }));
-  } finally {
-    end.abort();
-    await load;
-  }
+    } finally {
+      end.abort();
+      await load;
+    }
+  });
+  return samples.map((sample) => ({ ...sample, what: `${what}: ${sample.what}` }));
 }
 
 async function measure(context: Context, log: LogUnderTest): Promise<Sample[]> {
