@@ -1,25 +1,14 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { LogClient } from '../../src/client/client.ts';
-import type { ConnectOptions } from '../../src/client/options.ts';
+import { describe, expect, test } from 'vitest';
 import { END, END_AT_LEAST, END_LINEARIZABLE, SUBSCRIBE } from '../../src/protocol/client.ts';
 import { failureOf } from './support/failure.ts';
-import { FakeCluster, urlOf } from './support/fakeCluster.ts';
+import { urlOf } from './support/fakeCluster.ts';
 import { type FakeServer, settleMicrotasks } from './support/fakeServer.ts';
+import { cluster, connect, useCluster } from './support/testedCluster.ts';
 import { textsOf } from './support/texts.ts';
 
 const decoder = new TextDecoder();
 
-let cluster: FakeCluster;
-
-beforeEach(() => {
-  cluster = new FakeCluster();
-});
-
-afterEach(() => cluster.end());
-
-function connect(options?: ConnectOptions, urls?: readonly string[]): Promise<LogClient> {
-  return cluster.connect(options, urls);
-}
+useCluster();
 
 function sent(node: FakeServer, opcode: number): number {
   return node.requests.filter((request) => request.opcode === opcode).length;

@@ -1,26 +1,16 @@
 // Web streams: of entries that are written into a writer, and of those that are read.
 
-import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { LogClient } from '../../src/client/client.ts';
-import type { ConnectOptions } from '../../src/client/options.ts';
 import type { Entry } from '../../src/client/read/entries.ts';
 import type { Writer } from '../../src/client/writer/writer.ts';
 import { CANCEL, SUBSCRIBE } from '../../src/protocol/client.ts';
 import { failureOf, thrownBy } from './support/failure.ts';
 import { FakeCluster } from './support/fakeCluster.ts';
 import { settleMicrotasks } from './support/fakeServer.ts';
+import { cluster, connect, renewCluster, useCluster } from './support/testedCluster.ts';
 
-let cluster: FakeCluster;
-
-beforeEach(() => {
-  cluster = new FakeCluster();
-});
-
-afterEach(() => cluster.end());
-
-function connect(options?: ConnectOptions): Promise<LogClient> {
-  return cluster.connect(options);
-}
+useCluster();
 
 describe('a writer’s Web stream', () => {
   test('writes each chunk as an entry, with back-pressure, and is closed when all is in the log', async () => {
@@ -85,7 +75,7 @@ describe('a writer’s Web stream', () => {
 
   test('is aborted at once although the server hangs: while it waits for room, or for what is to be in the log', async () => {
     for (const isClosing of [false, true]) {
-      cluster = new FakeCluster();
+      renewCluster();
       cluster.leader.holdsAppends = true;
       const log = await connect({ maxInFlightBytes: 64 * 1024 });
       const writer = log.writer({ expectedEnd: 0 });

@@ -1,23 +1,11 @@
 // Entries without a promise for each, written into a writer.
 
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { LogClient } from '../../src/client/client.ts';
-import type { ConnectOptions } from '../../src/client/options.ts';
+import { describe, expect, test } from 'vitest';
 import { failureOf, thrownBy } from './support/failure.ts';
-import { FakeCluster } from './support/fakeCluster.ts';
 import { settleMicrotasks } from './support/fakeServer.ts';
+import { cluster, connect, useCluster } from './support/testedCluster.ts';
 
-let cluster: FakeCluster;
-
-beforeEach(() => {
-  cluster = new FakeCluster();
-});
-
-afterEach(() => cluster.end());
-
-function connect(options?: ConnectOptions): Promise<LogClient> {
-  return cluster.connect(options);
-}
+useCluster();
 
 describe('what is written into a writer', () => {
   test('is in the log in the order of the calls, and a flush says where', async () => {

@@ -53,7 +53,7 @@ export interface Entry {
 }
 
 /** The control entries on which a node acts. */
-const ACTED_ON = [
+export const ACTED_ON: readonly number[] = [
   KIND_NOOP,
   KIND_SESSION,
   KIND_CONFIGURATION,
