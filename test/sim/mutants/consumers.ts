@@ -49,7 +49,7 @@ export const CONSUMER_MUTANTS: readonly Mutant[] = [
     foundBy: ['consumers'],
     withinSeeds: 400,
     from: FROM,
-    foundAt: 10_001,
+    foundAt: 10_019,
   },
   {
     name: 'index of fences that outlives its table',
@@ -72,6 +72,6 @@ export const CONSUMER_MUTANTS: readonly Mutant[] = [
     foundBy: ['consumers'],
     withinSeeds: 300,
     from: FROM,
-    foundAt: 10_097,
+    foundAt: 10_161,
   },
 ];

@@ -95,20 +95,6 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     withinSeeds: 200,
   },
   {
-    name: 'level that a node does not know',
-    what: 'the level of a log is raised although one node has not said that it knows the next one (etcd#20793)',
-    patches: [
-      {
-        file: 'src/node/levels.ts',
-        find: 'node.isConnected && node.levels !== null && knowsLevel(node.levels, newest)',
-        replace: 'node.isConnected',
-      },
-    ],
-    foundBy: ['log state', 'soundness', 'convergence', 'progress'],
-    from: SETS_FROM,
-    withinSeeds: 60,
-  },
-  {
     name: 'removed directory welcome',
     what: 'who was removed is greeted as any other node of the cluster',
     patches: [{ file: 'src/protocol/peerHandshake.ts', find: 'if (self.isRemoved(from, hello.instance))', replace: 'if (from < 0)' }],

@@ -54,7 +54,7 @@ export const TRIM_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['committed bytes', 'soundness', 'trims'],
     withinSeeds: 300,
-    foundAt: 1,
+    foundAt: 33,
   },
   {
     name: 'data end of a beginning',
@@ -62,7 +62,7 @@ export const TRIM_MUTANTS: readonly Mutant[] = [
     patches: [{ file: TAIL, find: 'this.#memory.setWord(WORD.DATA_END, this.fold.toldDataEnd)', replace: 'void 0' }],
     foundBy: ['data end', 'log state'],
     withinSeeds: 200,
-    foundAt: 1,
+    foundAt: 38,
   },
   {
     name: 'jump over what was trimmed',

@@ -8,7 +8,7 @@ const ENTRIES = 'src/replication/replicatedEntries.ts';
 const REFERENCES = 'src/replication/references.ts';
 const UPLOADS = 'src/node/uploads.ts';
 
-const DIGEST = { file: STAGED, find: 'return isEqual(hash.digest(), reference.digest);', replace: 'return true;' };
+const DIGEST = { file: STAGED, find: 'return isEqual(hash.digest(), digest);', replace: 'return true;' };
 
 export const UPLOAD_MUTANTS: readonly Mutant[] = [
   {
@@ -49,7 +49,11 @@ export const UPLOAD_MUTANTS: readonly Mutant[] = [
         find: 'const row = this.#rows.get(key);',
         replace: 'const row = this.#rows.get(key) ?? [...this.#rows.values()][0];',
       },
-      { file: STAGED, find: 'this.#uploads.take(row, key, bytes)', replace: 'this.#uploads.take(row, this.#keys.get(row), bytes)' },
+      {
+        file: STAGED,
+        find: 'this.#uploads.take(row, key, bytes - head.length)',
+        replace: 'this.#uploads.take(row, this.#keys.get(row), bytes - head.length)',
+      },
       DIGEST,
     ],
     foundBy: ['log matching'],
