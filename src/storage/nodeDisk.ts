@@ -45,6 +45,8 @@ const SAFE_FLAGS = fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
 const READ_FLAGS = fs.constants.O_RDONLY | SAFE_FLAGS;
 
 const NO_FILE = 'it is not a regular file: LogLog did not make it, and does not touch it; move it away';
+/** What a read of a directory, and of a pipe, says. */
+const NO_FILE_CODES = ['EISDIR', 'ESPIPE'];
 
 /** Node's `fs`, as a Disk. One instance a thread. */
 export class NodeDisk implements Disk {
@@ -184,7 +186,7 @@ export class NodeDisk implements Disk {
     try {
       return this.#try('reading', path, 0, () => fs.readSync(file, into, 0, into.length, 0));
     } catch (thrown) {
-      if (thrown instanceof LogError && thrown.details.errno === 'EISDIR') throw notOurs(path, NO_FILE);
+      if (thrown instanceof LogError && NO_FILE_CODES.includes(String(thrown.details.errno))) throw notOurs(path, NO_FILE);
       throw thrown;
     } finally {
       fs.closeSync(file);
