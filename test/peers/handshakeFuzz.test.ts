@@ -7,6 +7,7 @@ import { crc32 } from 'node:zlib';
 import { afterEach, expect, it } from 'vitest';
 import { NO_INSTANCE } from '../../src/core/ids.ts';
 import { LEVELS } from '../../src/core/levels.ts';
+import { MAX_WELCOME_MORE_BYTES } from '../../src/core/limits.ts';
 import {
   decodeHandshake,
   encodePeerHello,
@@ -64,7 +65,7 @@ it(`${COUNT} handshakes of any kind are decoded or refused (seed ${SEED})`, () =
     const length = random.oneIn(8) ? random.below(bytes.length + 1) : bytes.length;
     const given = bytes.subarray(0, length);
     const end = given.length < HANDSHAKE_BYTES ? given.length : handshakeBytes(given);
-    if (end > HANDSHAKE_BYTES + 1024) throw new Error(`handshake ${i} of seed ${SEED} has ${end} bytes`);
+    if (end > HANDSHAKE_BYTES + MAX_WELCOME_MORE_BYTES) throw new Error(`handshake ${i} of seed ${SEED} has ${end} bytes`);
     const decoded = decodeHandshake(given.subarray(0, end));
     const verdict = judgeHello(decoded, SELF);
     if (!('code' in verdict)) believed += 1;
