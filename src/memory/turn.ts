@@ -10,8 +10,12 @@ import type { TailMemory } from './tailMemory.ts';
 /** Takes the turn in `slot`, if it is lent, so that it is `taken`. Returns what it was: only from TURN_LENT and TURN_LENT_ASLEEP on it is the caller's. */
 export function takeTurn(memory: TailMemory, slot: number, taken: number): number {
   const at = memory.map.descriptorAt(slot) + SLOT.TURN;
-  const found = memory.exchangeWord32(at, TURN_LENT, taken);
-  return found === TURN_LENT_ASLEEP ? memory.exchangeWord32(at, TURN_LENT_ASLEEP, taken) : found;
+  for (;;) {
+    const found = memory.word32(at);
+    if (found !== TURN_LENT && found !== TURN_LENT_ASLEEP) return found;
+    // It may have changed hands since, and be lent again in the other way.
+    if (memory.exchangeWord32(at, found, taken) === found) return found;
+  }
 }
 
 /** Ends one's turn, and wakes the writer where it waits for that. */

@@ -1,6 +1,7 @@
 // Writes what was ordered in the thread that ordered it, where the segment's writer rests (turn.ts). For an append that is alone the disk is then all that
 // there is to wait for; it blocks the thread for as long.
 
+import { assert } from '../core/assert.ts';
 import { LONE_WRITE_BYTES } from '../core/limits.ts';
 import { SIGNAL, TURN_BROKEN, TURN_LENT, TURN_LENT_ASLEEP, TURN_TAKEN } from '../memory/map.ts';
 import { setTurn, takeTurn } from '../memory/turn.ts';
@@ -30,6 +31,7 @@ export class LoneWriter {
       writer.loadTurn();
       const isWritten = writer.write();
       if (isWritten) writer.sync();
+      assert(memory.word32(writer.turnSignal) === TURN_TAKEN, 'nobody else writes in a turn');
       writer.saveTurn();
       setTurn(memory, slot, turn);
       // A writer whose rest nothing ends wakes for a time now, and then puts the mark.

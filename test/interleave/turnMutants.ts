@@ -26,6 +26,19 @@ export const TURN_MUTANTS: readonly Interleaving[] = [
     foundBy: ['write at once'],
   },
   {
+    name: 'a turn that has changed hands is taken',
+    what: 'who writes at once does not see that the writer has worked since it looked, and rests in another way now',
+    patches: [
+      {
+        file: TURN,
+        find: 'if (memory.exchangeWord32(at, found, taken) === found)\n            return found;',
+        replace:
+          'const first = memory.exchangeWord32(at, TURN_LENT, taken);\n        return first === TURN_LENT_ASLEEP ? memory.exchangeWord32(at, TURN_LENT_ASLEEP, taken) : first;',
+      },
+    ],
+    foundBy: ['write at once'],
+  },
+  {
     name: 'the writer goes on while another thread writes',
     what: 'a writer that wakes does not wait until another thread has given the turn back',
     patches: [{ file: WRITER, find: 'if (turn === TURN_TAKEN)\n            return false;', replace: '' }],
