@@ -799,6 +799,8 @@ export const LONE_WRITE_BYTES = 64 * 1024;
 export const LONE_WRITE_SLOW_MS = 1;
 export const LONE_WRITE_REST = 8;
 export const MAX_LONE_WRITE_REST = 1_024;
+/** But for no longer than this. */
+export const MAX_LONE_WRITE_REST_MS = 60_000;
 
 /** A segment's writer looks for the next append so long at most before it sleeps; who waits for a disk, or for other nodes, for what they have done. */
 export const WRITER_SPIN_MS = 0.25;

@@ -641,7 +641,7 @@ export class Engine {
 
   /** For an append that is alone: whoever sent it is likely to send the next one once it has its answer. */
   #writeAtOnce(): boolean {
-    if (!this.#loneWrites.write()) return false;
+    if (this.error !== undefined || !this.#loneWrites.write()) return false;
     this.#committed();
     const { tail } = this.#ports.memory;
     this.loop.stayAwake?.(() => this.#ports.memory.tail !== tail);

@@ -2,7 +2,7 @@
 // stands still meanwhile, for everybody: so only while appends come one at a time, and not soon after a write that took long.
 
 import { LogError } from '../core/errors.ts';
-import { LONE_WRITE_REST, LONE_WRITE_SLOW_MS, MAX_LONE_WRITE_REST } from '../core/limits.ts';
+import { LONE_WRITE_REST, LONE_WRITE_SLOW_MS, MAX_LONE_WRITE_REST, MAX_LONE_WRITE_REST_MS } from '../core/limits.ts';
 import type { DiskTasks } from '../storage/diskTasks.ts';
 import type { Loop } from './loop.ts';
 
@@ -34,7 +34,7 @@ export class LoneWrites {
       this.#rest = LONE_WRITE_REST;
       return true;
     }
-    this.#restsUntilMs = nowMs + this.#rest * tookMs;
+    this.#restsUntilMs = nowMs + Math.min(this.#rest * tookMs, MAX_LONE_WRITE_REST_MS);
     this.#rest = Math.min(2 * this.#rest, MAX_LONE_WRITE_REST);
     return true;
   }

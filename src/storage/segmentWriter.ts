@@ -261,7 +261,8 @@ export class SegmentWriter {
     this.#marked = memory.slotWord(this.#slot, SLOT.MARKED);
     this.#bound = memory.slotWord(this.#slot, SLOT.BOUND);
     this.#writtenBound = this.#bound;
-    this.#boundMs = memory.slotWord(this.#slot, SLOT.BOUND_MS);
+    // Threads' clocks may differ: a time to come would put off the next bound until then.
+    this.#boundMs = Math.min(memory.slotWord(this.#slot, SLOT.BOUND_MS), this.#context.nowMs());
   }
 
   #filePosition(offset: number): number {

@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { LogError } from '../../src/core/errors.ts';
-import { LONE_WRITE_REST, LONE_WRITE_SLOW_MS, MAX_LONE_WRITE_REST } from '../../src/core/limits.ts';
+import { LONE_WRITE_REST, LONE_WRITE_SLOW_MS, MAX_LONE_WRITE_REST, MAX_LONE_WRITE_REST_MS } from '../../src/core/limits.ts';
 import { LoneWrites } from '../../src/node/loneWrites.ts';
 
 class Bench {
@@ -77,4 +77,9 @@ test('a disk that fails ends the engine; what is no error of a disk is thrown on
     throw new TypeError('a mistake');
   };
   expect(() => bench.lone.write()).toThrow('a mistake');
+});
+
+test('one that stood still for long is not held against the disk for longer than a minute', () => {
+  const bench = new Bench();
+  expect(bench.restAfter(3_600_000)).toBe(MAX_LONE_WRITE_REST_MS);
 });
