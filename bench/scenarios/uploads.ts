@@ -3,7 +3,7 @@
 
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { MAX_UPLOAD_BYTES } from '../../src/core/limits.ts';
+import { MAX_UPLOAD_BYTES } from '../../src/core/uploadLimits.ts';
 import type { UploadsMode, UploadsRow } from '../load/types.ts';
 import { portOf, ShapedNetwork, whyNoShapedNetwork } from '../network/shapedNetwork.ts';
 import type { Sample } from '../sample.ts';

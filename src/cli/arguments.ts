@@ -2,7 +2,8 @@
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { bytesOf, durationOf } from '../core/amounts.ts';
-import { MAX_LAST_ENTRIES, MAX_LOG_OFFSET } from '../core/limits.ts';
+import { MAX_LAST_ENTRIES } from '../core/clientLimits.ts';
+import { MAX_LOG_OFFSET } from '../core/limits.ts';
 import { secretIn } from '../core/secrets.ts';
 
 export const DEFAULT_URL = 'ws://127.0.0.1:7070';

@@ -1,8 +1,9 @@
 // The checks of what callers of the client pass, and the defaults where they pass nothing. A TypeError says what is wrong, a RangeError what the range is.
 
-import { MAX_CREDIT_BYTES, MAX_LAST_ENTRIES } from '../core/limits.ts';
+import { MAX_LAST_ENTRIES } from '../core/clientLimits.ts';
 import { faultOfProducer } from '../core/producers.ts';
 import { badAddressWithoutSecrets, secretIn } from '../core/secrets.ts';
+import { MAX_CREDIT_BYTES } from '../core/servingLimits.ts';
 import { type LogId, placeIn } from './bookmark.ts';
 import { describe } from './describe.ts';
 import type { OnEvent } from './events.ts';

@@ -3,8 +3,8 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PEER_SECRET_BYTES } from '../core/limits.ts';
 import { flagOf } from '../core/options.ts';
+import { PEER_SECRET_BYTES } from '../core/peerLimits.ts';
 
 export const PEER_SECRET_FILE = 'peer-secret';
 

@@ -6,8 +6,9 @@
 // The id is 8 bytes, the secret 22, both drawn at random; the check is the CRC-32 of all characters before it. So what is no token is known without a
 // look-up, and what leaks is found by whoever searches for such texts.
 
+import { MAX_TOKEN_NAME_BYTES } from './accessLimits.ts';
 import { crc32 } from './crc32.ts';
-import { MAX_LOG_OFFSET, MAX_TOKEN_NAME_BYTES } from './limits.ts';
+import { MAX_LOG_OFFSET } from './limits.ts';
 
 /** What each scope allows, by its bit. `admin` includes all others: see {@link effectiveScopes}. */
 export const SCOPES = {

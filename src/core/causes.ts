@@ -1,7 +1,7 @@
 // Why two nodes do not talk, and why there is no leader: one list of causes, and the sentence of each. The log, /status, the greeting of
 // clients and their errors say these and no others. They travel, so they name no option: each program has its own names for those. docs/OPERATIONS.md says what to do about each.
 
-import { MAX_WHY_BYTES } from './limits.ts';
+import { MAX_WHY_BYTES } from './peerLimits.ts';
 
 /** Codes are stable; sentences may change. */
 export const CAUSES = [

@@ -18,8 +18,9 @@ import {
   type TokenRecord,
   writeTokenId,
 } from '../core/access.ts';
+import { MAX_TOKEN_NAME_BYTES, REMEMBERED_REQUESTS } from '../core/accessLimits.ts';
 import { fromHex, getOffset, setOffset, toHex, viewOf } from '../core/bytes.ts';
-import { MAX_ACCESS_BYTES, MAX_LOG_OFFSET, MAX_TOKEN_NAME_BYTES, REMEMBERED_REQUESTS } from '../core/limits.ts';
+import { MAX_ACCESS_BYTES, MAX_LOG_OFFSET } from '../core/limits.ts';
 
 /** What an access entry says. */
 export type AccessChange =

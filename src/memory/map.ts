@@ -18,16 +18,16 @@ import { INDEX_INTERVAL_BYTES, RESULT_SIZE_BYTES } from '../../assembly/layout.t
 import { stateCapacityBytes } from '../core/capacities.ts';
 import {
   COLD_READERS,
-  FEED_READERS,
   MAX_ACCESS_BYTES,
   MAX_CONFIGURATION_BYTES,
   MAX_CONSUMERS_BYTES,
   MAX_ENTRY_BYTES,
-  MAX_ORDERED_UPLOADS,
-  MAX_READ_BYTES,
   MAX_REMOVED_NODES,
   MAX_SESSIONS_BYTES,
 } from '../core/limits.ts';
+import { FEED_READERS } from '../core/peerLimits.ts';
+import { MAX_READ_BYTES } from '../core/servingLimits.ts';
+import { MAX_ORDERED_UPLOADS } from '../core/uploadLimits.ts';
 
 const PAGE_BYTES = 65536;
 

@@ -2,7 +2,7 @@
 // sends those nodes a reference in place of the bytes. A row is written before the tail moves over its range, so who sees the tail sees
 // the row. Where the ring is full, or the range is none that a reference may name, the append is like any other: whatever a client says.
 
-import { MAX_ORDERED_UPLOADS, MAX_UPLOAD_BYTES, MIN_REFERRED_BYTES } from '../core/limits.ts';
+import { MAX_ORDERED_UPLOADS, MAX_UPLOAD_BYTES, MIN_REFERRED_BYTES } from '../core/uploadLimits.ts';
 import { ORDERED_UPLOAD, STATE } from './map.ts';
 import { type UploadKey, uploadKeyOf } from './staging.ts';
 import type { TailMemory } from './tailMemory.ts';

@@ -13,7 +13,7 @@
 
 import { Buffer } from 'node:buffer';
 import { assert } from '../core/assert.ts';
-import { STAGING_BLOCK_BYTES } from '../core/limits.ts';
+import { STAGING_BLOCK_BYTES } from '../core/uploadLimits.ts';
 
 export const STAGED_FREE = 0;
 export const STAGED_FILLING = 1;

@@ -2,10 +2,11 @@
 
 import { resolve } from 'node:path';
 import { connect, type TlsSource, type TokenSource } from '../client/index.ts';
+import { MIRROR_SEARCH_MS, MIRROR_STUCK_MS } from '../core/clientLimits.ts';
 import type { Config } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { NO_INSTANCE } from '../core/ids.ts';
-import { MAX_NODE_ID, MIRROR_SEARCH_MS, MIRROR_STUCK_MS } from '../core/limits.ts';
+import { MAX_NODE_ID } from '../core/limits.ts';
 import { withoutSecrets } from '../core/secrets.ts';
 import { checkMirror } from '../node/membership.ts';
 import type { Mirror, MirrorParts, MirrorStatus } from '../node/mirrorPort.ts';

@@ -1,6 +1,6 @@
 // What a mirror tells of itself: whether it follows its source, how far behind it is, and how a catch-up goes.
 
-import { MIRROR_CATCH_UP_BYTES, MIRROR_PROGRESS_MS } from '../core/limits.ts';
+import { MIRROR_CATCH_UP_BYTES, MIRROR_PROGRESS_MS } from '../core/clientLimits.ts';
 import { withoutSecrets } from '../core/secrets.ts';
 import type { CatchUpStatus, MirrorStatus } from '../node/mirrorPort.ts';
 

@@ -6,7 +6,7 @@ import type { Connection } from '../client/nodes/connection.ts';
 import { viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
 import { NO_INSTANCE } from '../core/ids.ts';
-import { MAX_APPEND_BYTES } from '../core/limits.ts';
+import { MAX_APPEND_BYTES } from '../core/peerLimits.ts';
 import { withoutSecrets } from '../core/secrets.ts';
 import { entryBytesAt } from '../format/entry.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';

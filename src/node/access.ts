@@ -4,9 +4,9 @@
 //   create, revoke ──► leader: access entry ──► each node folds it ──► committed ──► in force ──► whoever used it hears of the change
 
 import type { TokenRecord } from '../core/access.ts';
+import { EXPIRED_TOKEN_KEPT_MS, MAX_TOKEN_CHANGES, TOKEN_TRUST_MS } from '../core/accessLimits.ts';
 import { viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
-import { EXPIRED_TOKEN_KEPT_MS, MAX_TOKEN_CHANGES, TOKEN_TRUST_MS } from '../core/limits.ts';
 import { type AccessChange, foldAccess, NO_ACCESS, readAccess, tokensIn, wasRequested } from '../format/access.ts';
 import type { AccessNews, LogFold } from '../memory/logFold.ts';
 import { WORD } from '../memory/map.ts';

@@ -12,14 +12,8 @@ import {
 } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { type ErrorCode, LogError } from '../core/errors.ts';
-import {
-  HELD_APPEND_BYTES,
-  HELD_APPENDS_PER_TURN,
-  HELD_BYTES_PER_TURN,
-  LAST_OFFSET_RESERVE_BYTES,
-  MAX_LOG_OFFSET,
-  MAX_PENDING_APPENDS,
-} from '../core/limits.ts';
+import { LAST_OFFSET_RESERVE_BYTES, MAX_LOG_OFFSET } from '../core/limits.ts';
+import { HELD_APPEND_BYTES, HELD_APPENDS_PER_TURN, HELD_BYTES_PER_TURN, MAX_PENDING_APPENDS } from '../core/servingLimits.ts';
 import type { Gate } from '../memory/gate.ts';
 import type { SessionAppend } from '../memory/logSessions.ts';
 import { Lone } from '../memory/lone.ts';

@@ -2,7 +2,8 @@
 
 import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
-import { COLD_READERS, MAX_READ_BYTES } from '../core/limits.ts';
+import { COLD_READERS } from '../core/limits.ts';
+import { MAX_READ_BYTES } from '../core/servingLimits.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { DiskTasks } from '../storage/diskTasks.ts';
 import type { ColdRange } from '../storage/segmentReader.ts';

@@ -5,7 +5,8 @@
 
 import { LogError } from '../core/errors.ts';
 import { NO_INSTANCE } from '../core/ids.ts';
-import { MAX_CONSUMER_LISTS, MAX_CONSUMER_REQUESTS, OWN_REQUESTS_PER_CONNECTION, POSITION_ENTRY_MS } from '../core/limits.ts';
+import { MAX_CONSUMER_LISTS, MAX_CONSUMER_REQUESTS, POSITION_ENTRY_MS } from '../core/limits.ts';
+import { OWN_REQUESTS_PER_CONNECTION } from '../core/servingLimits.ts';
 import { type ConsumerChange, type ConsumerRecord, consumerAt, consumerIn, consumersIn, placesOfFences } from '../format/consumers.ts';
 import type { LogFold } from '../memory/logFold.ts';
 import { WORD } from '../memory/map.ts';

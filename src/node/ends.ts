@@ -3,7 +3,7 @@
 // found by its offset or its time, and many of them are answered over several turns of the event loop.
 
 import { assert } from '../core/assert.ts';
-import { ASK_AGAIN_MS, LINEARIZABLE_WAIT_MS, MAX_SHARED_ENDS } from '../core/limits.ts';
+import { ASK_AGAIN_MS, LINEARIZABLE_WAIT_MS, MAX_SHARED_ENDS } from '../core/servingLimits.ts';
 import { STATE, WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { Caller } from './caller.ts';

@@ -2,7 +2,7 @@
 // blocks of memory, so that each costs little more than its bytes; what each does cost is counted, by connection and in total.
 
 import { assert } from '../core/assert.ts';
-import { HELD_APPEND_BYTES, HELD_APPEND_EXTRA_BYTES, HELD_APPEND_OVERHEAD_BYTES } from '../core/limits.ts';
+import { HELD_APPEND_BYTES, HELD_APPEND_EXTRA_BYTES, HELD_APPEND_OVERHEAD_BYTES } from '../core/servingLimits.ts';
 import type { AppendRequest } from './appendPorts.ts';
 import { AppendRows } from './appendRows.ts';
 import { BlockQueue, MAX_BLOCK_PART_BYTES } from './blockQueue.ts';

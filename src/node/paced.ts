@@ -1,6 +1,6 @@
 // Work of many small steps, so much of it in one turn of the event loop that others hardly wait for it.
 
-import { READ_TURN_MS } from '../core/limits.ts';
+import { READ_TURN_MS } from '../core/servingLimits.ts';
 import type { Loop } from './loop.ts';
 
 /** So many steps between two looks at the clock. */

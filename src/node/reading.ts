@@ -10,7 +10,7 @@
 
 import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
-import { MAX_CREDIT_BYTES, MAX_READ_BYTES, MAX_SHARED_READINGS, ROOM_RETRY_MS, SUBSCRIPTION_CHUNK_BYTES } from '../core/limits.ts';
+import { MAX_CREDIT_BYTES, MAX_READ_BYTES, MAX_SHARED_READINGS, ROOM_RETRY_MS, SUBSCRIPTION_CHUNK_BYTES } from '../core/servingLimits.ts';
 import type { TrimEntry } from '../format/controlEntries.ts';
 import type { HotReader } from '../memory/hotReader.ts';
 import { SLOT, WORD } from '../memory/map.ts';

@@ -2,7 +2,8 @@
 // append of one may do is decided where it is ordered (appends.ts).
 
 import { LogError } from '../core/errors.ts';
-import { MAX_SESSION_REQUESTS, OWN_REQUESTS_PER_CONNECTION, SESSION_ROW_BYTES } from '../core/limits.ts';
+import { MAX_SESSION_REQUESTS, SESSION_ROW_BYTES } from '../core/limits.ts';
+import { OWN_REQUESTS_PER_CONNECTION } from '../core/servingLimits.ts';
 import type { LogFold } from '../memory/logFold.ts';
 import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';

@@ -2,7 +2,7 @@
 // that take all they can get never take what is another's own.
 
 import { assert } from '../core/assert.ts';
-import { MAX_REQUESTS_PER_CONNECTION, OWN_REQUESTS_PER_CONNECTION } from '../core/limits.ts';
+import { MAX_REQUESTS_PER_CONNECTION, OWN_REQUESTS_PER_CONNECTION } from '../core/servingLimits.ts';
 
 export class Shares {
   readonly #shared: number;

@@ -4,8 +4,9 @@
 import { KIND_DATA, KIND_STATE, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
-import { MAX_SHARED_ENDS, TIME_SLICE_BYTES } from '../core/limits.ts';
+import { TIME_SLICE_BYTES } from '../core/limits.ts';
 import { offsetOf } from '../core/position.ts';
+import { MAX_SHARED_ENDS } from '../core/servingLimits.ts';
 import { logTimeIn } from '../format/controlEntries.ts';
 import { entryBytesOf, kindOf, kindSizeAt } from '../format/entry.ts';
 import type { HotReader } from '../memory/hotReader.ts';

@@ -4,8 +4,8 @@
 //
 //   file ──► this node leads: orders it │ follows: asks the leader, each second ──► committed here ──► file removed
 
+import { TOKEN_REQUEST_ASK_MS, TOKEN_REQUEST_LOOK_MS } from '../core/accessLimits.ts';
 import { LogError } from '../core/errors.ts';
-import { TOKEN_REQUEST_ASK_MS, TOKEN_REQUEST_LOOK_MS } from '../core/limits.ts';
 import type { AccessChange } from '../format/access.ts';
 import type { DiskTasks } from '../storage/diskTasks.ts';
 import type { TokenRequest } from '../storage/tokenRequest.ts';

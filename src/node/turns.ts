@@ -1,7 +1,7 @@
 // Connections that are to be sent something take turns, one message each: by whose they are first, then by connections, not by what each has open. A turn of the event loop
 // has a budget for all of it, so that appends, their receipts and new requests never wait longer than that for readers.
 
-import { READ_TURN_MS } from '../core/limits.ts';
+import { READ_TURN_MS } from '../core/servingLimits.ts';
 import type { Loop } from './loop.ts';
 import { PartyQueue } from './partyQueue.ts';
 

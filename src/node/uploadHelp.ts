@@ -1,7 +1,7 @@
 // Whether clients should put copies of their appends on followers: on a leader whose links to the others wait, when at least two clients are busy. One
 // alone, whose link is no faster than the leader's, would be slower: it would send everything as many times as there are nodes.
 
-import { BUSY_CLIENT_BYTES, BUSY_CLIENTS, MIN_UPLOAD_BYTES } from '../core/limits.ts';
+import { BUSY_CLIENT_BYTES, BUSY_CLIENTS, MIN_UPLOAD_BYTES } from '../core/uploadLimits.ts';
 import { STATE } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { Loop } from './loop.ts';

@@ -1,7 +1,7 @@
 // Who has how much of the memory for uploads. Whoever is to give some up is found without a look at everybody: any client can ask for room as often as it
 // likes, and thousands may have a little.
 
-import { STAGING_BLOCK_BYTES } from '../core/limits.ts';
+import { STAGING_BLOCK_BYTES } from '../core/uploadLimits.ts';
 
 export class Shares<Holder> {
   /** Holders by the blocks that they have; from 1 on. */

@@ -11,7 +11,7 @@ import {
   STAGED_OLD_MS,
   STAGED_PER_CONNECTION_BYTES,
   STAGING_BLOCK_BYTES,
-} from '../core/limits.ts';
+} from '../core/uploadLimits.ts';
 import { Staging, stagedCost, type UploadKey, uploadKeyOf } from '../memory/staging.ts';
 import type { UploadChunk, UploadCounters, Uploader, UploadPorts } from './uploadPorts.ts';
 import { Shares } from './uploadShares.ts';

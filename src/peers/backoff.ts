@@ -1,6 +1,6 @@
 // How long to wait before a node is dialed again.
 
-import { PEER_BACKOFF_MAX_MS, PEER_BACKOFF_MIN_MS } from '../core/limits.ts';
+import { PEER_BACKOFF_MAX_MS, PEER_BACKOFF_MIN_MS } from '../core/peerLimits.ts';
 
 /** Doubles from PEER_BACKOFF_MIN_MS to PEER_BACKOFF_MAX_MS; up to half of each pause is left to chance. */
 export class Backoff {

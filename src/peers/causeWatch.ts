@@ -1,7 +1,7 @@
 // What this node knows of why nodes do not talk and why there is no leader: collected from its links, told when it changes, and logged rarely.
 
 import { type Cause, causes, isMistake, whyNoLeader } from '../core/causes.ts';
-import { SAY_AGAIN_MS } from '../core/limits.ts';
+import { SAY_AGAIN_MS } from '../core/peerLimits.ts';
 import { addressOf } from '../core/peers.ts';
 import type { DialOutcome, PeerAddress } from './peerDial.ts';
 import type { HeardProcess } from './processWatch.ts';

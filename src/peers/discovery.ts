@@ -3,7 +3,7 @@
 
 import { LogError } from '../core/errors.ts';
 import { NO_CLUSTER } from '../core/ids.ts';
-import { FOUNDING_ANSWER_MS } from '../core/limits.ts';
+import { FOUNDING_ANSWER_MS } from '../core/peerLimits.ts';
 import type { Introduction, Self } from '../protocol/peerHandshake.ts';
 import { Backoff } from './backoff.ts';
 import { causeOfFault } from './causeWatch.ts';

@@ -3,7 +3,7 @@
 
 import type net from 'node:net';
 import { assert } from '../core/assert.ts';
-import { PEER_QUEUED_BYTES, PEER_QUEUED_EXTRA_BYTES } from '../core/limits.ts';
+import { PEER_QUEUED_BYTES, PEER_QUEUED_EXTRA_BYTES } from '../core/peerLimits.ts';
 import { bodyBytesOf, encodePeerMessage, PEER_FRAME_BYTES } from '../protocol/peer.ts';
 import type { PeerMessage } from '../raft/messages.ts';
 

@@ -3,7 +3,7 @@
 import type net from 'node:net';
 import { RAISE_LIMIT } from '../core/descriptors.ts';
 import { NO_CLUSTER } from '../core/ids.ts';
-import { PEER_DIAL_TIMEOUT_MS } from '../core/limits.ts';
+import { PEER_DIAL_TIMEOUT_MS } from '../core/peerLimits.ts';
 import {
   decodeHandshake,
   decodeSentence,

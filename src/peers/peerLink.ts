@@ -5,7 +5,7 @@
 //      └─────────────────────────────┴─────────────────────┘
 
 import { NO_CLUSTER } from '../core/ids.ts';
-import { PEER_BACKOFF_MAX_MS, PEER_BACKOFF_MIN_MS, PEER_DIAL_PATIENCE_MS, VERIFIED_MS, VERIFY_LINK_MS } from '../core/limits.ts';
+import { PEER_BACKOFF_MAX_MS, PEER_BACKOFF_MIN_MS, PEER_DIAL_PATIENCE_MS, VERIFIED_MS, VERIFY_LINK_MS } from '../core/peerLimits.ts';
 import type { Introduction, Self } from '../protocol/peerHandshake.ts';
 import type { PeerMessage } from '../raft/messages.ts';
 import { Backoff } from './backoff.ts';

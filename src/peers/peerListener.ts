@@ -5,7 +5,7 @@ import net from 'node:net';
 import { firstOfCrowd } from '../core/crowd.ts';
 import { LogError } from '../core/errors.ts';
 import { NO_CLUSTER, NO_INSTANCE } from '../core/ids.ts';
-import { MAX_PEER_HANDSHAKES, PEER_HANDSHAKE_TIMEOUT_MS, PEER_KEEPALIVE_MS } from '../core/limits.ts';
+import { MAX_PEER_HANDSHAKES, PEER_HANDSHAKE_TIMEOUT_MS, PEER_KEEPALIVE_MS } from '../core/peerLimits.ts';
 import type { NodeAddress } from '../protocol/peerAddresses.ts';
 import {
   type DecodedHandshake,

@@ -3,7 +3,7 @@
 
 import { hkdfSync, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
-import { MAX_PEER_SECRETS, MIN_SECRET_BYTE_VALUES, PEER_SECRET_BYTES } from '../core/limits.ts';
+import { MAX_PEER_SECRETS, MIN_SECRET_BYTE_VALUES, PEER_SECRET_BYTES } from '../core/peerLimits.ts';
 import { holderOfCertificate } from '../tls/names.ts';
 
 /** One shared secret, as it is used: nothing but these goes anywhere. */

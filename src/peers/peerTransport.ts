@@ -10,7 +10,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import { assert } from '../core/assert.ts';
 import { viewOf } from '../core/bytes.ts';
-import { PEER_KEEPALIVE_MS } from '../core/limits.ts';
+import { PEER_KEEPALIVE_MS } from '../core/peerLimits.ts';
 import { ANY_NODE } from '../protocol/peerHandshake.ts';
 import { believed, type CertifiedNode, certifiedNode, type PeerProof } from './peerProof.ts';
 import { ProofBudget } from './proofBudget.ts';

@@ -1,7 +1,7 @@
 // How many connections may begin to prove themselves: each takes a millisecond of the thread that keeps the cluster together. Whoever comes from an address
 // from which few come has its turn, however many others there are.
 
-import { PEER_PROOF_ADDRESSES, PEER_PROOFS_AT_ONCE, PEER_PROOFS_PER_SECOND } from '../core/limits.ts';
+import { PEER_PROOF_ADDRESSES, PEER_PROOFS_AT_ONCE, PEER_PROOFS_PER_SECOND } from '../core/peerLimits.ts';
 
 const WINDOW_MS = 1_000;
 

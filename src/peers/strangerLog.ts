@@ -1,6 +1,6 @@
 // Connections that did not prove that they belong to the cluster: one line at first, and one a minute while more of them come, however many.
 
-import { SAY_AGAIN_MS } from '../core/limits.ts';
+import { SAY_AGAIN_MS } from '../core/peerLimits.ts';
 
 export class StrangerLog {
   readonly #log: (text: string) => void;

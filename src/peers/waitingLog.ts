@@ -1,6 +1,6 @@
 // Who waits says so: often at first, then ever more rarely.
 
-import { WAITING_LOG_MS } from '../core/limits.ts';
+import { WAITING_LOG_MS } from '../core/peerLimits.ts';
 
 /** Calls `say` while something is waited for. Returns what ends that. */
 export function sayWhileWaiting(say: () => void): () => void {

@@ -3,9 +3,10 @@
 //   request:   0 u8 opcode │ 1 u8 flags │ 2 u16 zero │ 4 u32 request id │ 8 u64 offset │ 16 u32 a │ 20 u32 b │ 24 body
 //   answer:    0 u8 opcode │ 1 u8 flags │ 2 u16 …    │ 4 u32 request id │ 8 u64 …      │ 16 u64 …           │ 24 body
 
+import { MAX_SHOWN_TOKEN_BYTES } from '../core/accessLimits.ts';
 import { getOffset, setOffset, viewOf } from '../core/bytes.ts';
 import { ERRORS, type ErrorCode, errorCodeOf } from '../core/errors.ts';
-import { MAX_LOG_OFFSET, MAX_SHOWN_TOKEN_BYTES, MIN_RETENTION_AGE_MS, MIN_RETENTION_BYTES } from '../core/limits.ts';
+import { MAX_LOG_OFFSET, MIN_RETENTION_AGE_MS, MIN_RETENTION_BYTES } from '../core/limits.ts';
 import { type ConsumersAnswer, decodeConsumersAnswer, POSITIONS } from './consumers.ts';
 import { type ClientIntroduction, decodeHello, encodeName, type Greeting, HELLO, versionsWord } from './greeting.ts';
 import { decodeMembers, type MembersAnswer, NODES } from './members.ts';

@@ -1,7 +1,7 @@
 // Cuts what arrives on a peer connection into messages. The body of a message comes as the pieces that the socket delivered: it is never
 // put together, because whoever takes it copies it once, to its place in tail memory.
 
-import { PEER_GATHER_BELOW_BYTES } from '../core/limits.ts';
+import { PEER_GATHER_BELOW_BYTES } from '../core/peerLimits.ts';
 import type { PeerMessage } from '../raft/messages.ts';
 import { decodePeerMessage, PEER_FRAME_BYTES } from './peer.ts';
 

@@ -3,7 +3,8 @@
 
 import { MAX_ADDRESS_BYTES } from '../core/address.ts';
 import { fromHex, getOffset, setOffset, toHex, viewOf } from '../core/bytes.ts';
-import { MAX_CLIENT_NAME_BYTES, MAX_INTRODUCTION_BYTES, MAX_NODE_ID } from '../core/limits.ts';
+import { MAX_NODE_ID } from '../core/limits.ts';
+import { MAX_CLIENT_NAME_BYTES, MAX_INTRODUCTION_BYTES } from '../core/servingLimits.ts';
 
 export const HELLO = 0x81;
 

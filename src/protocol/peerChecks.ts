@@ -2,7 +2,9 @@
 
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { NO_INSTANCE } from '../core/ids.ts';
-import { MAX_ACCESS_PAYLOAD_BYTES, MAX_APPEND_BYTES, MAX_ENTRY_BYTES, MAX_UPLOAD_BYTES } from '../core/limits.ts';
+import { MAX_ACCESS_PAYLOAD_BYTES, MAX_ENTRY_BYTES } from '../core/limits.ts';
+import { MAX_APPEND_BYTES } from '../core/peerLimits.ts';
+import { MAX_UPLOAD_BYTES } from '../core/uploadLimits.ts';
 import type { PeerMessage } from '../raft/messages.ts';
 import { UPLOAD_ID_BYTES } from './client.ts';
 

@@ -17,15 +17,9 @@ import { fromHex, toHex, viewOf } from '../core/bytes.ts';
 import { crc32 } from '../core/crc32.ts';
 import { NO_CLUSTER, NO_INSTANCE, STANDINGS, type Standing } from '../core/ids.ts';
 import { knowsLevel, type LevelRange } from '../core/levels.ts';
-import {
-  MAX_HANDSHAKE_MORE_BYTES,
-  MAX_NODE_ID,
-  MAX_REFUSAL_BYTES,
-  MAX_TERM,
-  MAX_TERM_STEP,
-  MAX_WELCOME_MORE_BYTES,
-} from '../core/limits.ts';
+import { MAX_NODE_ID, MAX_TERM, MAX_TERM_STEP } from '../core/limits.ts';
 import { formatNodes, isSameSet, maskOfNodes, type NodeSet, nodesOfMask } from '../core/nodeSet.ts';
+import { MAX_HANDSHAKE_MORE_BYTES, MAX_REFUSAL_BYTES, MAX_WELCOME_MORE_BYTES } from '../core/peerLimits.ts';
 import type { NodeId } from '../raft/messages.ts';
 import type { Malformed } from './peer.ts';
 import { decodeAddresses, encodeAddresses, type NodeAddress } from './peerAddresses.ts';

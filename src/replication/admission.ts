@@ -4,7 +4,7 @@
 
 import { LogError } from '../core/errors.ts';
 import { doesCount, type EntryTerm, type Standing } from '../core/ids.ts';
-import { ADMISSION_WAIT_ELECTIONS } from '../core/limits.ts';
+import { ADMISSION_WAIT_ELECTIONS } from '../core/peerLimits.ts';
 import type { NodeId, PeerMessage } from '../raft/messages.ts';
 import type { Identity } from '../storage/dataDirectory.ts';
 import { Founder, type Stranger } from './founder.ts';

@@ -3,7 +3,7 @@
 
 import { KIND_SESSION } from '../../assembly/layout.ts';
 import { viewOf } from '../core/bytes.ts';
-import { DIGEST_TURN_BYTES } from '../core/limits.ts';
+import { DIGEST_TURN_BYTES } from '../core/uploadLimits.ts';
 import { entryBytesOf, kindOf, kindSizeAt } from '../format/entry.ts';
 import type { OrderedUpload } from '../memory/orderedUploads.ts';
 import type { Feed } from './feed.ts';

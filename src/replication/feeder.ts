@@ -1,7 +1,7 @@
 // Feeds the other nodes while this one leads: what is in tail memory at once, what is only on disk in pieces and at a pace.
 
 import type { LogError } from '../core/errors.ts';
-import { FEED_READERS } from '../core/limits.ts';
+import { FEED_READERS } from '../core/peerLimits.ts';
 import { PEER_CATCHING_UP, PEER_PROBING, PEER_REPLICATING, PEER_STUCK, PEER_UNKNOWN } from '../memory/map.ts';
 import type { OrderedUpload } from '../memory/orderedUploads.ts';
 import { uploadIdOf } from '../memory/staging.ts';

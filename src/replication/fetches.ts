@@ -4,7 +4,8 @@
 // Who asks has one question open. Who answers reads its own disk for one node at a time, at a pace, and keeps one question for each node.
 
 import type { LogError } from '../core/errors.ts';
-import { FEED_READERS, HEAL_BYTES_PER_SECOND, MAX_APPEND_BYTES } from '../core/limits.ts';
+import { HEAL_BYTES_PER_SECOND } from '../core/limits.ts';
+import { FEED_READERS, MAX_APPEND_BYTES } from '../core/peerLimits.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import { MAX_PEER_BODY_BYTES } from '../protocol/peerChecks.ts';
 import type { Fetch, Fetched, NodeId } from '../raft/messages.ts';

@@ -2,7 +2,7 @@
 // in queues makes its round longer than the shortest one; the links wait when it does so for most of a second, while entries are under way. Once
 // uploads take the load from them they wait no more: so what the links carried then is remembered, and it is over when less than that is appended.
 
-import { LINK_QUEUED_MS, LINK_UNDER_WAY_BYTES } from '../core/limits.ts';
+import { LINK_QUEUED_MS, LINK_UNDER_WAY_BYTES } from '../core/uploadLimits.ts';
 import { STATE } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { Leadership } from '../raft/leadership.ts';

@@ -2,7 +2,7 @@
 // for an announcement a moment. A node is referred to an upload once: what it then lacks, it is sent as bytes.
 
 import { forgetOldest } from '../core/forgetOldest.ts';
-import { MAX_ANNOUNCED_UPLOADS, MAX_ORDERED_UPLOADS } from '../core/limits.ts';
+import { MAX_ANNOUNCED_UPLOADS, MAX_ORDERED_UPLOADS } from '../core/uploadLimits.ts';
 import { WORD } from '../memory/map.ts';
 import { type OrderedUpload, takeOrdered } from '../memory/orderedUploads.ts';
 import type { UploadKey } from '../memory/staging.ts';

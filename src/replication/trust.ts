@@ -10,7 +10,7 @@ import {
   MAX_DISTRUST_MS,
   MAX_DOUBT_HITS,
   REFERENCE_DOUBT_MS,
-} from '../core/limits.ts';
+} from '../core/uploadLimits.ts';
 
 /** Clients that are remembered; those that were heard from last. */
 const MAX_CLIENTS = 1024;

@@ -2,7 +2,7 @@
 // and bytes nothing is refused: what it sent waits, and what is sent to it does. So nobody need try again.
 
 import { type Identity, NO_QUOTAS, QUOTA_NAMES, type Quotas } from '../core/access.ts';
-import { QUOTA_BURST_MS, QUOTA_OVERDRAFT_MS } from '../core/limits.ts';
+import { QUOTA_BURST_MS, QUOTA_OVERDRAFT_MS } from '../core/accessLimits.ts';
 import type { Session } from './session.ts';
 import { type Pace, Party } from './turnBudget.ts';
 

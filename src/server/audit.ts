@@ -1,8 +1,9 @@
 // Who changed what others rely on: a line for each, and counters. However often somebody does it, no log is filled.
 
 import type { Identity } from '../core/access.ts';
+import { AUDIT_LINES } from '../core/accessLimits.ts';
 import { LogError } from '../core/errors.ts';
-import { AUDIT_LINES, INCIDENT_LOG_MS } from '../core/limits.ts';
+import { INCIDENT_LOG_MS } from '../core/servingLimits.ts';
 import type { EngineLog } from '../node/engineOptions.ts';
 
 /** What is told, by what metrics call it. */

@@ -5,7 +5,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import type { Config } from '../core/config.ts';
 import { RAISE_LIMIT } from '../core/descriptors.ts';
 import { LogError } from '../core/errors.ts';
-import { CLUSTER_DESCRIPTORS, HTTP_CONNECTIONS, MIN_CLIENT_DESCRIPTORS, RESERVED_DESCRIPTORS, SLOT_DESCRIPTORS } from '../core/limits.ts';
+import {
+  CLUSTER_DESCRIPTORS,
+  HTTP_CONNECTIONS,
+  MIN_CLIENT_DESCRIPTORS,
+  RESERVED_DESCRIPTORS,
+  SLOT_DESCRIPTORS,
+} from '../core/servingLimits.ts';
 import type { EngineLog } from '../node/engineOptions.ts';
 
 export interface ClientPlaces {

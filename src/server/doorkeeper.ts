@@ -2,7 +2,7 @@
 // or has expired.
 
 import { type Identity, identityOf, OPEN_IDENTITY, type TokenRecord, tokenIdOf } from '../core/access.ts';
-import { TOKEN_ENDING_MS, TOKEN_LOOK_MS } from '../core/limits.ts';
+import { TOKEN_ENDING_MS, TOKEN_LOOK_MS } from '../core/accessLimits.ts';
 import type { Loop, Timer } from '../node/loop.ts';
 import { isSameSecret } from '../node/sameSecret.ts';
 import type { HttpBody, HttpRequest } from './acceptor.ts';

@@ -1,7 +1,7 @@
 // The greeting of a node's clients.
 
 import { maxBatchBytes } from '../core/capacities.ts';
-import { MAX_READ_BYTES } from '../core/limits.ts';
+import { MAX_READ_BYTES } from '../core/servingLimits.ts';
 import { WORD } from '../memory/map.ts';
 import type { Engine } from '../node/engine.ts';
 import {

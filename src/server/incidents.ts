@@ -3,7 +3,7 @@
 
 import { assert } from '../core/assert.ts';
 import { ERRORS, type ErrorCode } from '../core/errors.ts';
-import { INCIDENT_LOG_MS } from '../core/limits.ts';
+import { INCIDENT_LOG_MS } from '../core/servingLimits.ts';
 import { type Actor, actorText } from './audit.ts';
 
 /** Why the node closes a connection, by what /metrics calls it. */

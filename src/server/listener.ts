@@ -2,7 +2,8 @@
 
 import type { Identity } from '../core/access.ts';
 import { LogError } from '../core/errors.ts';
-import { STOP_LINGER_MS, UNFINISHED_CHECK_MS } from '../core/limits.ts';
+import { STOP_LINGER_MS } from '../core/limits.ts';
+import { UNFINISHED_CHECK_MS } from '../core/servingLimits.ts';
 import type { Loop } from '../node/loop.ts';
 import { CLOSE_FLOOD, CLOSE_QUOTA, CLOSE_UNFINISHED, SUBPROTOCOL } from '../protocol/client.ts';
 import type { ListenerTls } from '../tls/listenerTls.ts';

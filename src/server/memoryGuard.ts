@@ -14,6 +14,7 @@
 import { totalmem } from 'node:os';
 import { getHeapStatistics } from 'node:v8';
 import type { ErrorCode } from '../core/errors.ts';
+import { SAY_AGAIN_MS } from '../core/peerLimits.ts';
 import {
   MEMORY_CHECK_MS,
   MEMORY_CLOSE_TURN_MS,
@@ -22,10 +23,9 @@ import {
   MEMORY_PROBE_AGAIN_MS,
   MEMORY_PROBE_MS,
   MEMORY_PROBES,
-  SAY_AGAIN_MS,
   UNFINISHED_TOTAL_BYTES,
   UNFINISHED_TOTAL_MIN_BYTES,
-} from '../core/limits.ts';
+} from '../core/servingLimits.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { Loop } from '../node/loop.ts';
 import { residentBytes } from '../node/residentBytes.ts';

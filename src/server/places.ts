@@ -5,7 +5,7 @@
 // and the log its descriptors, whatever clients do after a goodbye. Nobody tells when they are gone. So when it matters it is looked up.
 
 import { readdirSync, readlinkSync } from 'node:fs';
-import { DESCRIPTORS_LOOK_MS } from '../core/limits.ts';
+import { DESCRIPTORS_LOOK_MS } from '../core/servingLimits.ts';
 import type { ClientPlaces } from './descriptors.ts';
 
 /** With more descriptors than this all are taken for sockets: to ask for each would take long, and the others are few beside them. */

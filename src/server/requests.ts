@@ -4,17 +4,11 @@ import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { scopeNames } from '../core/access.ts';
 import { viewOf } from '../core/bytes.ts';
 import { isLogError, LogError } from '../core/errors.ts';
-import {
-  MAX_CREDIT_BYTES,
-  MAX_READ_BYTES,
-  MAX_UNACKNOWLEDGED_APPENDS,
-  MAX_UPLOAD_CHUNK_BYTES,
-  MAX_WAIT_MS,
-  MIN_RETENTION_AGE_MS,
-  MIN_RETENTION_BYTES,
-} from '../core/limits.ts';
+import { MIN_RETENTION_AGE_MS, MIN_RETENTION_BYTES } from '../core/limits.ts';
 import type { MemberChange } from '../core/memberChanges.ts';
 import { addressOf } from '../core/peers.ts';
+import { MAX_CREDIT_BYTES, MAX_READ_BYTES, MAX_UNACKNOWLEDGED_APPENDS, MAX_WAIT_MS } from '../core/servingLimits.ts';
+import { MAX_UPLOAD_CHUNK_BYTES } from '../core/uploadLimits.ts';
 import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { Access } from '../node/access.ts';

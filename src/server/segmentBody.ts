@@ -1,7 +1,7 @@
 // The bytes of a sealed segment as the body of an answer, a part at a time, and how many of them may be under way.
 
 import { LogError } from '../core/errors.ts';
-import { MAX_SEGMENT_DOWNLOADS, ROOM_RETRY_MS, SEGMENT_DOWNLOAD_STALLED_MS, SUBSCRIPTION_CHUNK_BYTES } from '../core/limits.ts';
+import { MAX_SEGMENT_DOWNLOADS, ROOM_RETRY_MS, SEGMENT_DOWNLOAD_STALLED_MS, SUBSCRIPTION_CHUNK_BYTES } from '../core/servingLimits.ts';
 import type { EntriesCopy, Wanted } from '../node/coldReads.ts';
 import type { SealedSegment } from '../storage/context.ts';
 import type { ColdRange } from '../storage/segmentReader.ts';

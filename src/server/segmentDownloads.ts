@@ -1,7 +1,7 @@
 // Sealed segments over HTTP: which there are, and the bytes of each, which never change, so that any cache may keep them for ever. Bodies are
 // entries only, as log bytes: FORMAT.md describes them. Only what is sealed here and committed is shown, and only what was verified on its way.
 
-import { MAX_SEGMENT_DOWNLOADS } from '../core/limits.ts';
+import { MAX_SEGMENT_DOWNLOADS } from '../core/servingLimits.ts';
 import type { HttpAnswer, HttpRequest, MakeAnswer } from './acceptor.ts';
 import { rangeOf } from './range.ts';
 import { type BodySources, Downloads, type Sealed, SegmentBody, text } from './segmentBody.ts';

@@ -20,7 +20,7 @@ import {
   SEND_BUFFER_LARGE_BYTES,
   SEND_BUFFER_NEW_BYTES,
   SEND_BUFFER_TOTAL_BYTES,
-} from '../core/limits.ts';
+} from '../core/servingLimits.ts';
 
 /** What one connection has unread, and owes for it. */
 export class SendAccount {

@@ -4,7 +4,7 @@ import { Buffer } from 'node:buffer';
 import type { Identity } from '../core/access.ts';
 import { viewOf } from '../core/bytes.ts';
 import type { ErrorCode } from '../core/errors.ts';
-import { MAX_READ_BYTES, MAX_UNSENT_ANSWER_BYTES, UNSENT_AT_END_BYTES } from '../core/limits.ts';
+import { MAX_READ_BYTES, MAX_UNSENT_ANSWER_BYTES, UNSENT_AT_END_BYTES } from '../core/servingLimits.ts';
 import { type Caller, CallerReadings } from '../node/caller.ts';
 import type { Chain } from '../node/chain.ts';
 import type { WaitingEnd } from '../node/ends.ts';

@@ -2,8 +2,8 @@
 // apart from all others: however many there are, they take no place of somebody who was let in.
 
 import type { Identity } from '../core/access.ts';
+import { AUTHENTICATION_MS, MAX_STRANGERS, NEW_TOKEN_MS } from '../core/accessLimits.ts';
 import { firstOfCrowd } from '../core/crowd.ts';
-import { AUTHENTICATION_MS, MAX_STRANGERS, NEW_TOKEN_MS } from '../core/limits.ts';
 import type { Loop, Timer } from '../node/loop.ts';
 import { CLOSE_UNAUTHENTICATED, requestIdOf, tokenOf } from '../protocol/client.ts';
 import { encodeShortHello } from '../protocol/greeting.ts';

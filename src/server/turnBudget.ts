@@ -15,28 +15,30 @@
 //     sockets are read. So the more has come from all, the less may come from one; never less than a client needs. What counts are
 //     messages, not time, which passes also when the machine stands still.
 
-import { assert } from '../core/assert.ts';
 import {
-  CONTROL_FRAMES_PER_SECOND,
   CROWDED_BACKLOG_BYTES,
   CROWDED_BACKLOG_LOOK_MS,
   CROWDED_MS,
-  CROWDED_REQUESTS,
   CROWDED_ROUND_MS,
   CROWDED_SLICE_MS,
+  HELD_PING_MS,
+  MAX_HELD_BYTES,
+  MAX_HELD_SIGNS,
+} from '../core/accessLimits.ts';
+import { assert } from '../core/assert.ts';
+import {
+  CONTROL_FRAMES_PER_SECOND,
+  CROWDED_REQUESTS,
   FAIR_REQUESTS,
   FAIR_REQUESTS_MAX,
   GONE_REQUESTS_HALF_MS,
-  HELD_PING_MS,
   MAX_CONTROL_FRAMES,
-  MAX_HELD_BYTES,
-  MAX_HELD_SIGNS,
   MAX_REQUESTS_PER_CONNECTION,
   MAX_UNACKNOWLEDGED_APPENDS,
   TURN_QUEUED_BYTES,
   TURN_ROUND_MS,
   TURN_SLICE_MS,
-} from '../core/limits.ts';
+} from '../core/servingLimits.ts';
 import type { Loop } from '../node/loop.ts';
 import { CANCEL, CREDIT, MESSAGE_HEADER_BYTES } from '../protocol/client.ts';
 import { RequestQueue } from './requestQueue.ts';

@@ -2,7 +2,7 @@
 // and then would hold its memory for ever. So a connection from which nothing whole has come for some time is pinged. Whoever is idle answers;
 // whoever is in the middle of a frame cannot, and has as long as the largest message takes at the lowest speed.
 
-import { MAX_BACKPRESSURE_BYTES, MIN_CLIENT_BYTES_PER_SECOND, UNFINISHED_GRACE_MS, UNFINISHED_PING_MS } from '../core/limits.ts';
+import { MAX_BACKPRESSURE_BYTES, MIN_CLIENT_BYTES_PER_SECOND, UNFINISHED_GRACE_MS, UNFINISHED_PING_MS } from '../core/servingLimits.ts';
 
 /** What of a connection is looked at. */
 export interface Watched {

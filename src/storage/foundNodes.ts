@@ -4,8 +4,8 @@
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { viewOf } from '../core/bytes.ts';
 import { MEMBERS_LEVEL } from '../core/levels.ts';
-import { MAX_READ_BYTES } from '../core/limits.ts';
 import type { Directory } from '../core/members.ts';
+import { MAX_READ_BYTES } from '../core/servingLimits.ts';
 import type { LogState } from '../format/controlEntries.ts';
 import { UNTOLD } from '../format/controlFold.ts';
 import { type NodesAt, nodeChanges } from '../format/nodeChanges.ts';

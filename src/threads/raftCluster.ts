@@ -2,7 +2,7 @@
 
 import { assert } from '../core/assert.ts';
 import { type LogError, toPlainError } from '../core/errors.ts';
-import { FEED_READERS } from '../core/limits.ts';
+import { FEED_READERS } from '../core/peerLimits.ts';
 import type { PeerAddress } from '../peers/peerDial.ts';
 import { PeerSockets } from '../peers/peerSockets.ts';
 import type { FromRaft, RaftSetup } from './messages.ts';

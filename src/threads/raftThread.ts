@@ -10,13 +10,12 @@ import {
   COLD_READERS,
   HANG_ELECTIONS,
   HANG_LOOK_HEARTBEATS,
-  MAX_APPEND_BYTES,
   MIN_HANG_LOOKS,
   MIN_HANG_MS,
-  PEER_WINDOW_BYTES,
   RAFT_DESCRIPTOR_WAIT_MS,
   RAFT_SPIN_MS,
 } from '../core/limits.ts';
+import { MAX_APPEND_BYTES, PEER_WINDOW_BYTES } from '../core/peerLimits.ts';
 import { follow } from '../memory/follow.ts';
 import { spinOf } from '../memory/processors.ts';
 import { TailMemory } from '../memory/tailMemory.ts';

@@ -11,7 +11,7 @@
 
 import type { X509Certificate } from 'node:crypto';
 import { effectiveScopes, type Identity, NO_QUOTAS, scopesFrom } from '../core/access.ts';
-import { MAX_CLIENT_RULES } from '../core/limits.ts';
+import { MAX_CLIENT_RULES } from '../core/accessLimits.ts';
 import { alternativeNames, type Holder, holderOf } from './names.ts';
 
 interface Rule {

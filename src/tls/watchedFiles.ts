@@ -5,8 +5,8 @@
 
 import { type FSWatcher, readFileSync, statSync, watch } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { FILES_LOOK_MS, FILES_SETTLE_MAX_MS, FILES_SETTLE_MS, MAX_PEM_BYTES } from '../core/accessLimits.ts';
 import { LogError } from '../core/errors.ts';
-import { FILES_LOOK_MS, FILES_SETTLE_MAX_MS, FILES_SETTLE_MS, MAX_PEM_BYTES } from '../core/limits.ts';
 import { openSecret } from '../core/secrets.ts';
 
 export interface WatchedFilesOptions<T> {

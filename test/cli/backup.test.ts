@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { ClientSource } from '../../src/backup/clientSource.ts';
 import { connect, type LogClient } from '../../src/client/index.ts';
 import { Workspace } from '../../src/client/wasm.ts';
-import { SEGMENT_STALL_MS } from '../../src/core/limits.ts';
+import { SEGMENT_STALL_MS } from '../../src/core/clientLimits.ts';
 import { lockDirectory } from '../../src/storage/lock.ts';
 import { type RunningServer, runCommand, startServer, stopServers, temporaryDirectory } from '../support/server.ts';
 import { flipByte } from './support.ts';

@@ -2,7 +2,7 @@
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { LogClient } from '../../src/client/client.ts';
-import { MAX_LAST_ENTRIES } from '../../src/core/limits.ts';
+import { MAX_LAST_ENTRIES } from '../../src/core/clientLimits.ts';
 import { CANCEL, SUBSCRIBE } from '../../src/protocol/client.ts';
 import { eventually } from '../server/support/fixture.ts';
 import { failureOf } from './support/failure.ts';

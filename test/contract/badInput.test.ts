@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { ERRORS, type ErrorCode } from '../../src/core/errors.ts';
-import { MAX_REQUESTS_PER_CONNECTION } from '../../src/core/limits.ts';
+import { MAX_REQUESTS_PER_CONNECTION } from '../../src/core/servingLimits.ts';
 import { APPEND, APPENDED, CANCEL, CREDIT, END, ERROR, READ, requestMessage, SUBSCRIBE } from '../../src/protocol/client.ts';
 import { HELLO } from '../../src/protocol/greeting.ts';
 import { encodeMembersRequest } from '../../src/protocol/members.ts';

@@ -3,7 +3,7 @@
 
 import { connect as connectTcp } from 'node:net';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { HTTP_CONNECTIONS } from '../../src/core/limits.ts';
+import { HTTP_CONNECTIONS } from '../../src/core/servingLimits.ts';
 import { APPEND, CANCEL, CLOSE_FLOOD, CLOSE_UNFINISHED, CREDIT, END, READ, requestMessage } from '../../src/protocol/client.ts';
 import type { HttpAnswer } from '../../src/server/acceptor.ts';
 import { loadAcceptor } from '../../src/server/acceptors/load.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { connect, type ReadOptions } from '../../src/client/index.ts';
-import { HTTP_TIMEOUT_MS, MAX_SEGMENT_DOWNLOADS } from '../../src/core/limits.ts';
+import { HTTP_TIMEOUT_MS, MAX_SEGMENT_DOWNLOADS } from '../../src/core/servingLimits.ts';
 import { rangeOf } from '../../src/server/range.ts';
 import { segmentName } from '../../src/storage/names.ts';
 import { eventually, payloadOf } from '../server/support/fixture.ts';

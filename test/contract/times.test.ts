@@ -6,7 +6,8 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { KIND_STATE } from '../../assembly/layout.ts';
 import { connect, type LogClient, type Reading } from '../../src/client/index.ts';
 import { viewOf } from '../../src/core/bytes.ts';
-import { MAX_REQUESTS_PER_CONNECTION, MAX_TIME_MS } from '../../src/core/limits.ts';
+import { MAX_TIME_MS } from '../../src/core/limits.ts';
+import { MAX_REQUESTS_PER_CONNECTION } from '../../src/core/servingLimits.ts';
 import { logTimeIn } from '../../src/format/controlEntries.ts';
 import { dataKindSize } from '../../src/format/entry.ts';
 import { eventually } from '../server/support/fixture.ts';

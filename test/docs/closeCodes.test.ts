@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { MAX_CONTROL_FRAMES } from '../../src/core/limits.ts';
+import { MAX_CONTROL_FRAMES } from '../../src/core/servingLimits.ts';
 import * as protocol from '../../src/protocol/client.ts';
 import { openDoor } from '../contract/tokenDoor.ts';
 import { makeDirectory, startNode } from '../server/support/fixture.ts';

@@ -5,8 +5,13 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
 import { NO_OP_BYTES } from '../../assembly/layout.ts';
+import * as accessLimits from '../../src/core/accessLimits.ts';
+import * as clientLimits from '../../src/core/clientLimits.ts';
 import { ERRORS } from '../../src/core/errors.ts';
 import * as limits from '../../src/core/limits.ts';
+import * as peerLimits from '../../src/core/peerLimits.ts';
+import * as servingLimits from '../../src/core/servingLimits.ts';
+import * as uploadLimits from '../../src/core/uploadLimits.ts';
 import * as protocol from '../../src/protocol/client.ts';
 import * as consumers from '../../src/protocol/consumers.ts';
 import { HELLO } from '../../src/protocol/greeting.ts';
@@ -139,8 +144,15 @@ describe('the tables of docs/PROTOCOL.md', () => {
     }
   });
 
-  test('and the constants of docs/GUARANTEES.md are those of core/limits.ts', () => {
-    const values: Readonly<Record<string, unknown>> = limits;
+  test('and the constants of docs/GUARANTEES.md are those of core/limits.ts and of the files beside it', () => {
+    const values: Readonly<Record<string, unknown>> = {
+      ...limits,
+      ...accessLimits,
+      ...clientLimits,
+      ...peerLimits,
+      ...servingLimits,
+      ...uploadLimits,
+    };
     let compared = 0;
     for (const [names = '', value = ''] of rowsOf(read('GUARANTEES.md'))) {
       if (!/^[A-Z_]+_[A-Z_, ]+$/.test(names)) continue;

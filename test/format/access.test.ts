@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { TokenRecord } from '../../src/core/access.ts';
+import { REMEMBERED_REQUESTS } from '../../src/core/accessLimits.ts';
 import { viewOf } from '../../src/core/bytes.ts';
 import { NO_TERM } from '../../src/core/ids.ts';
-import { MAX_ACCESS_BYTES, REMEMBERED_REQUESTS } from '../../src/core/limits.ts';
+import { MAX_ACCESS_BYTES } from '../../src/core/limits.ts';
 import {
   type AccessChange,
   accessBytesAfter,

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { NO_QUOTAS, type TokenRecord } from '../../src/core/access.ts';
-import { EXPIRED_TOKEN_KEPT_MS, MAX_TOKEN_CHANGES, TOKEN_TRUST_MS } from '../../src/core/limits.ts';
+import { EXPIRED_TOKEN_KEPT_MS, MAX_TOKEN_CHANGES, TOKEN_TRUST_MS } from '../../src/core/accessLimits.ts';
 import { type AccessChange, accessPayload, foldAccess, NO_ACCESS, tokenIn } from '../../src/format/access.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';

@@ -7,9 +7,9 @@ import {
   MAX_CONSUMER_REQUESTS,
   MAX_NAMES_PER_POSITION_ENTRY,
   MAX_POSITION_PAYLOAD_BYTES,
-  OWN_REQUESTS_PER_CONNECTION,
   POSITION_ENTRY_MS,
 } from '../../src/core/limits.ts';
+import { OWN_REQUESTS_PER_CONNECTION } from '../../src/core/servingLimits.ts';
 import { type ConsumerChange, consumerIn, consumersIn, foldConsumers, NO_CONSUMERS, placeOfFence } from '../../src/format/consumers.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';

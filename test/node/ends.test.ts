@@ -1,7 +1,12 @@
 // END requests that wait, with a leader that answers, is silent, or is not there.
 
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { LINEARIZABLE_WAIT_MS, MAX_REQUESTS_PER_CONNECTION, MAX_SHARED_ENDS, OWN_REQUESTS_PER_CONNECTION } from '../../src/core/limits.ts';
+import {
+  LINEARIZABLE_WAIT_MS,
+  MAX_REQUESTS_PER_CONNECTION,
+  MAX_SHARED_ENDS,
+  OWN_REQUESTS_PER_CONNECTION,
+} from '../../src/core/servingLimits.ts';
 import { SIGNAL, STATE, WORD } from '../../src/memory/map.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';
 import type { Caller } from '../../src/node/caller.ts';

@@ -1,7 +1,7 @@
 // Appends that wait for memory: what each costs, whose they are, and who pays when there are too many.
 
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
-import { HELD_APPEND_BYTES, HELD_APPENDS_PER_TURN, MAX_PENDING_APPENDS, MAX_UNACKNOWLEDGED_APPENDS } from '../../src/core/limits.ts';
+import { HELD_APPEND_BYTES, HELD_APPENDS_PER_TURN, MAX_PENDING_APPENDS, MAX_UNACKNOWLEDGED_APPENDS } from '../../src/core/servingLimits.ts';
 import { Gate } from '../../src/memory/gate.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';

@@ -3,7 +3,8 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { ENTRY_HEADER_BYTES, ENTRY_KIND_SIZE_AT, ENTRY_TERM_AT, KIND_CONTINUED, KIND_SESSION } from '../../assembly/layout.ts';
 import { viewOf } from '../../src/core/bytes.ts';
-import { MAX_KNOWN_PLACES, MAX_SESSION_LOOKS, MAX_UNACKNOWLEDGED_APPENDS } from '../../src/core/limits.ts';
+import { MAX_KNOWN_PLACES, MAX_SESSION_LOOKS } from '../../src/core/limits.ts';
+import { MAX_UNACKNOWLEDGED_APPENDS } from '../../src/core/servingLimits.ts';
 import { SEQUENCE_PAYLOAD_BYTES, writeSequence } from '../../src/format/sessions.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';

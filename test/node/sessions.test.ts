@@ -5,13 +5,8 @@ import { ENTRY_OVERHEAD_BYTES, KIND_NOOP } from '../../assembly/layout.ts';
 import { clientCapacityBytes, stateCapacityBytes } from '../../src/core/capacities.ts';
 import { LogError } from '../../src/core/errors.ts';
 import { SESSIONS_LEVEL } from '../../src/core/levels.ts';
-import {
-  EVICTIONS_PER_TURN,
-  MAX_NAMES_PER_POSITION_ENTRY,
-  MAX_SESSION_REQUESTS,
-  MIN_SESSION_IDLE_MS,
-  OWN_REQUESTS_PER_CONNECTION,
-} from '../../src/core/limits.ts';
+import { EVICTIONS_PER_TURN, MAX_NAMES_PER_POSITION_ENTRY, MAX_SESSION_REQUESTS, MIN_SESSION_IDLE_MS } from '../../src/core/limits.ts';
+import { OWN_REQUESTS_PER_CONNECTION } from '../../src/core/servingLimits.ts';
 import { consumersIn } from '../../src/format/consumers.ts';
 import { noOpPayload } from '../../src/format/noOp.ts';
 import { sessionsIn } from '../../src/format/sessions.ts';

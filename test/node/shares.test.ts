@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { MAX_REQUESTS_PER_CONNECTION, OWN_REQUESTS_PER_CONNECTION } from '../../src/core/limits.ts';
+import { MAX_REQUESTS_PER_CONNECTION, OWN_REQUESTS_PER_CONNECTION } from '../../src/core/servingLimits.ts';
 import { Shares } from '../../src/node/shares.ts';
 
 /** Takes all that a connection with `count` can get. Returns how many it has then, and the refusal. */

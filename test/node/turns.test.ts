@@ -1,7 +1,7 @@
 // Turns of connections, and the budget that they have in each turn of the event loop.
 
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { READ_TURN_MS } from '../../src/core/limits.ts';
+import { READ_TURN_MS } from '../../src/core/servingLimits.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { CallerReadings } from '../../src/node/caller.ts';
 import { Turns } from '../../src/node/turns.ts';

@@ -1,7 +1,7 @@
 // When clients are told that uploads help: a leader's links wait, and several clients are busy.
 
 import { expect, it } from 'vitest';
-import { BUSY_CLIENT_BYTES, MIN_UPLOAD_BYTES } from '../../src/core/limits.ts';
+import { BUSY_CLIENT_BYTES, MIN_UPLOAD_BYTES } from '../../src/core/uploadLimits.ts';
 import { STATE } from '../../src/memory/map.ts';
 import { UploadHelp } from '../../src/node/uploadHelp.ts';
 import { smallMemory } from '../crash/testNode.ts';

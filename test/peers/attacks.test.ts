@@ -3,7 +3,8 @@
 
 import tls from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
-import { MAX_PEER_HANDSHAKES, MAX_TERM } from '../../src/core/limits.ts';
+import { MAX_TERM } from '../../src/core/limits.ts';
+import { MAX_PEER_HANDSHAKES } from '../../src/core/peerLimits.ts';
 import type { PeerProof } from '../../src/peers/peerProof.ts';
 import { PeerTransport } from '../../src/peers/peerTransport.ts';
 import { encodePeerMessage } from '../../src/protocol/peer.ts';

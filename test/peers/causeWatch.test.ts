@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { CAUSES, type Cause, causes, whyNoLeader } from '../../src/core/causes.ts';
-import { MAX_WHY_BYTES, SAY_AGAIN_MS } from '../../src/core/limits.ts';
+import { MAX_WHY_BYTES, SAY_AGAIN_MS } from '../../src/core/peerLimits.ts';
 import { CauseWatch, causesOf, type LinkFault, type LinkView } from '../../src/peers/causeWatch.ts';
 import type { Refuser } from '../../src/protocol/peerHandshake.ts';
 

@@ -7,7 +7,7 @@ import { crc32 } from 'node:zlib';
 import { afterEach, expect, it } from 'vitest';
 import { NO_INSTANCE } from '../../src/core/ids.ts';
 import { LEVELS } from '../../src/core/levels.ts';
-import { MAX_WELCOME_MORE_BYTES } from '../../src/core/limits.ts';
+import { MAX_WELCOME_MORE_BYTES } from '../../src/core/peerLimits.ts';
 import {
   decodeHandshake,
   encodePeerHello,

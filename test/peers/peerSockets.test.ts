@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { PEER_BACKOFF_MAX_MS, PEER_QUEUED_BYTES, PEER_QUEUED_EXTRA_BYTES } from '../../src/core/limits.ts';
+import { PEER_BACKOFF_MAX_MS, PEER_QUEUED_BYTES, PEER_QUEUED_EXTRA_BYTES } from '../../src/core/peerLimits.ts';
 import type { PeerProof } from '../../src/peers/peerProof.ts';
 import { PeerTransport } from '../../src/peers/peerTransport.ts';
 import { encodePeerMessage, PEER_FRAME_BYTES } from '../../src/protocol/peer.ts';

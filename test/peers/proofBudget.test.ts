@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { PEER_PROOF_ADDRESSES, PEER_PROOFS_AT_ONCE, PEER_PROOFS_PER_SECOND } from '../../src/core/limits.ts';
+import { PEER_PROOF_ADDRESSES, PEER_PROOFS_AT_ONCE, PEER_PROOFS_PER_SECOND } from '../../src/core/peerLimits.ts';
 import { ProofBudget } from '../../src/peers/proofBudget.ts';
 
 it('a crowd from one address begins no more proofs than there is time for, and takes no turn of a node at another', () => {

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
-import { MAX_PEER_HANDSHAKES } from '../../src/core/limits.ts';
+import { MAX_PEER_HANDSHAKES } from '../../src/core/peerLimits.ts';
 import { encodePeerMessage } from '../../src/protocol/peer.ts';
 import {
   decodeHandshake,

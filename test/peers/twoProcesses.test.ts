@@ -2,7 +2,7 @@
 // and that a node that was restarted is none of that.
 
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { VERIFIED_MS, VERIFY_LINK_MS } from '../../src/core/limits.ts';
+import { VERIFIED_MS, VERIFY_LINK_MS } from '../../src/core/peerLimits.ts';
 import { encodePeerMessage } from '../../src/protocol/peer.ts';
 import { decodeHandshake, decodeSentence, encodePeerHello, HANDSHAKE_BYTES, type Introduction } from '../../src/protocol/peerHandshake.ts';
 import type { PeerMessage } from '../../src/raft/messages.ts';

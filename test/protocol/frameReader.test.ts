@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { PEER_GATHER_BELOW_BYTES } from '../../src/core/limits.ts';
+import { PEER_GATHER_BELOW_BYTES } from '../../src/core/peerLimits.ts';
 import { FrameReader } from '../../src/protocol/frameReader.ts';
 import { bodyBytesOf, encodePeerMessage, PEER_FRAME_BYTES } from '../../src/protocol/peer.ts';
 import { MAX_PEER_BODY_BYTES } from '../../src/protocol/peerChecks.ts';

@@ -1,7 +1,7 @@
 // Where nodes listen for nodes, byte by byte.
 
 import { expect, test } from 'vitest';
-import { MAX_WELCOME_MORE_BYTES } from '../../src/core/limits.ts';
+import { MAX_WELCOME_MORE_BYTES } from '../../src/core/peerLimits.ts';
 import { decodeAddresses, encodeAddresses } from '../../src/protocol/peerAddresses.ts';
 import { decodeHandshake, encodePeerWelcome } from '../../src/protocol/peerHandshake.ts';
 import { bytesOf, hexOf } from '../format/hex.ts';

@@ -2,7 +2,8 @@ import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NO_CLUSTER, NO_INSTANCE } from '../../src/core/ids.ts';
-import { MAX_REFUSAL_BYTES, MAX_TERM_STEP } from '../../src/core/limits.ts';
+import { MAX_TERM_STEP } from '../../src/core/limits.ts';
+import { MAX_REFUSAL_BYTES } from '../../src/core/peerLimits.ts';
 import {
   ANY_NODE,
   decodeHandshake,

@@ -2,7 +2,8 @@
 
 import { describe, expect, test } from 'vitest';
 import { LogError } from '../../src/core/errors.ts';
-import { FEED_READERS, HEAL_BYTES_PER_SECOND } from '../../src/core/limits.ts';
+import { HEAL_BYTES_PER_SECOND } from '../../src/core/limits.ts';
+import { FEED_READERS } from '../../src/core/peerLimits.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';
 import type { PeerMessage } from '../../src/raft/messages.ts';

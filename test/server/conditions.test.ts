@@ -3,7 +3,7 @@
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { KIND_NOOP, KIND_TRIM } from '../../assembly/layout.ts';
-import { HELD_APPEND_BYTES } from '../../src/core/limits.ts';
+import { HELD_APPEND_BYTES } from '../../src/core/servingLimits.ts';
 import { trimPayload } from '../../src/format/controlEntries.ts';
 import { noOpPayload } from '../../src/format/noOp.ts';
 import { WORD } from '../../src/memory/map.ts';

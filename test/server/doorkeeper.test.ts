@@ -5,7 +5,7 @@ import { get, type IncomingMessage } from 'node:http';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
 import { NO_QUOTAS, SCOPES, type TokenRecord } from '../../src/core/access.ts';
-import { MAX_STRANGERS } from '../../src/core/limits.ts';
+import { MAX_STRANGERS } from '../../src/core/accessLimits.ts';
 import {
   type Answer,
   AUTHENTICATE,

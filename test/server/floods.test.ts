@@ -1,7 +1,7 @@
 // Connections that send without end, beside a well-behaved client, which must not be held up for long, nor cut.
 
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { MAX_REQUESTS_PER_CONNECTION, MAX_UNACKNOWLEDGED_APPENDS, SEND_BUFFER_CUT_BYTES } from '../../src/core/limits.ts';
+import { MAX_REQUESTS_PER_CONNECTION, MAX_UNACKNOWLEDGED_APPENDS, SEND_BUFFER_CUT_BYTES } from '../../src/core/servingLimits.ts';
 import { CANCEL, CLOSE_FLOOD, END, requestMessage } from '../../src/protocol/client.ts';
 import { type Attack, type BesideOptions, type BesideReport, beside, endless } from '../support/attack/beside.ts';
 import { clientFrame, OPCODE, repeated } from '../support/attack/frames.ts';

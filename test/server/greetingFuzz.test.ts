@@ -2,7 +2,7 @@
 // hears the short HELLO and one ERROR, and is closed. And 10^5 introductions, which are refused or say what they may. More: FUZZ_COUNT and FUZZ_SEED.
 
 import { expect, it } from 'vitest';
-import { MAX_CLIENT_NAME_BYTES } from '../../src/core/limits.ts';
+import { MAX_CLIENT_NAME_BYTES } from '../../src/core/servingLimits.ts';
 import {
   CLOSE_UNAUTHENTICATED,
   decodeAnswer,

@@ -2,7 +2,7 @@
 
 import { Duplex } from 'node:stream';
 import { describe, expect, test } from 'vitest';
-import { HANDSHAKE_PATIENCE_MS, HANDSHAKES_PER_TURN, MAX_HANDSHAKES, MAX_HELLO_BYTES } from '../../src/core/limits.ts';
+import { HANDSHAKE_PATIENCE_MS, HANDSHAKES_PER_TURN, MAX_HANDSHAKES, MAX_HELLO_BYTES } from '../../src/core/servingLimits.ts';
 import { Handshakes } from '../../src/server/acceptors/handshakes.ts';
 
 const HELLO = Buffer.from([0x16, 3, 1, 0, 1, 1]);

@@ -1,7 +1,7 @@
 // What the node closes and refuses leaves a trace: in its log, not too often, and in /metrics.
 
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { INCIDENT_LOG_MS } from '../../src/core/limits.ts';
+import { INCIDENT_LOG_MS } from '../../src/core/servingLimits.ts';
 import { Incidents } from '../../src/server/incidents.ts';
 import { connect, startNode } from './support/fixture.ts';
 

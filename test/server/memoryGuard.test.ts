@@ -7,7 +7,7 @@ import {
   MEMORY_PROBES,
   UNFINISHED_TOTAL_BYTES,
   UNFINISHED_TOTAL_MIN_BYTES,
-} from '../../src/core/limits.ts';
+} from '../../src/core/servingLimits.ts';
 import { type Guarded, MemoryGuard, unfinishedBound } from '../../src/server/memoryGuard.ts';
 import { rethrow } from '../support/loop.ts';
 

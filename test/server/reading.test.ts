@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { KIND_NOOP, KIND_STATE } from '../../assembly/layout.ts';
-import { MAX_READ_BYTES, SUBSCRIPTION_CHUNK_BYTES } from '../../src/core/limits.ts';
+import { MAX_READ_BYTES, SUBSCRIPTION_CHUNK_BYTES } from '../../src/core/servingLimits.ts';
 import { READ } from '../../src/protocol/client.ts';
 import { listSegments } from '../../src/storage/layout.ts';
 import { NodeDisk } from '../../src/storage/nodeDisk.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { SEND_BUFFER_TOTAL_BYTES } from '../../src/core/limits.ts';
+import { SEND_BUFFER_TOTAL_BYTES } from '../../src/core/servingLimits.ts';
 import { APPEND, READ, requestMessage, SUBPROTOCOL } from '../../src/protocol/client.ts';
 import { LOG_HEAD_BYTES } from '../support/logHead.ts';
 import { Canary } from './support/canary.ts';

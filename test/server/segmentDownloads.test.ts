@@ -3,7 +3,7 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { LogError } from '../../src/core/errors.ts';
-import { MAX_SEGMENT_DOWNLOADS, SEGMENT_DOWNLOAD_STALLED_MS, SUBSCRIPTION_CHUNK_BYTES } from '../../src/core/limits.ts';
+import { MAX_SEGMENT_DOWNLOADS, SEGMENT_DOWNLOAD_STALLED_MS, SUBSCRIPTION_CHUNK_BYTES } from '../../src/core/servingLimits.ts';
 import type { Acceptor, HttpAnswer, HttpBody, MakeAnswer } from '../../src/server/acceptor.ts';
 import { loadAcceptor } from '../../src/server/acceptors/load.ts';
 import { careful } from '../../src/server/mistakes.ts';

@@ -11,7 +11,7 @@ import {
   SEND_BUFFER_BYTES,
   SEND_BUFFER_CUT_BYTES,
   SEND_BUFFER_TOTAL_BYTES,
-} from '../../src/core/limits.ts';
+} from '../../src/core/servingLimits.ts';
 import { SendAccount, SendBudget } from '../../src/server/sendBudget.ts';
 
 const MIB = 1024 * 1024;

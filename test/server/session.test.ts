@@ -8,7 +8,7 @@ import {
   MAX_UNSENT_ANSWER_BYTES,
   SEND_BUFFER_BYTES,
   UNSENT_AT_END_BYTES,
-} from '../../src/core/limits.ts';
+} from '../../src/core/servingLimits.ts';
 import { CLOSE_FLOOD } from '../../src/protocol/client.ts';
 import type { ClientSocket } from '../../src/server/clientSocket.ts';
 import { Incidents } from '../../src/server/incidents.ts';

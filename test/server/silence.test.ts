@@ -2,7 +2,7 @@
 
 import { connect as connectTcp } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { HTTP_CONNECTIONS } from '../../src/core/limits.ts';
+import { HTTP_CONNECTIONS } from '../../src/core/servingLimits.ts';
 import { type Attack, beside } from '../support/attack/beside.ts';
 import { repeated, upgradeRequest } from '../support/attack/frames.ts';
 import { ask, exchange } from '../support/attack/wellBehaved.ts';

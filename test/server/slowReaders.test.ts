@@ -1,7 +1,7 @@
 // Readers that do not read, that ask for too much, and those that wait for ever, each beside a client that behaves well.
 
 import { expect, onTestFinished, test } from 'vitest';
-import { SEND_BUFFER_CUT_BYTES } from '../../src/core/limits.ts';
+import { SEND_BUFFER_CUT_BYTES } from '../../src/core/servingLimits.ts';
 import { END_AT_LEAST } from '../../src/protocol/client.ts';
 import { beside } from '../support/attack/beside.ts';
 import { Flood } from '../support/attack/flood.ts';

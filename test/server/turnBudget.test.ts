@@ -1,19 +1,15 @@
 import { describe, expect, test } from 'vitest';
+import { CROWDED_BACKLOG_BYTES, CROWDED_BACKLOG_LOOK_MS, CROWDED_MS, MAX_HELD_BYTES, MAX_HELD_SIGNS } from '../../src/core/accessLimits.ts';
 import {
   CONTROL_FRAMES_PER_SECOND,
-  CROWDED_BACKLOG_BYTES,
-  CROWDED_BACKLOG_LOOK_MS,
-  CROWDED_MS,
   CROWDED_REQUESTS,
   FAIR_REQUESTS,
   MAX_CONTROL_FRAMES,
-  MAX_HELD_BYTES,
-  MAX_HELD_SIGNS,
   MAX_UNACKNOWLEDGED_APPENDS,
   TURN_QUEUED_BYTES,
   TURN_ROUND_MS,
   TURN_SLICE_MS,
-} from '../../src/core/limits.ts';
+} from '../../src/core/servingLimits.ts';
 import { CREDIT } from '../../src/protocol/client.ts';
 import { RequestQueue } from '../../src/server/requestQueue.ts';
 import { type Budget, budgetOf, Inbox, TurnBudget } from '../../src/server/turnBudget.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { MIN_CLIENT_BYTES_PER_SECOND, UNFINISHED_PING_MS } from '../../src/core/limits.ts';
+import { MIN_CLIENT_BYTES_PER_SECOND, UNFINISHED_PING_MS } from '../../src/core/servingLimits.ts';
 import { longestMessageMs, unfinished } from '../../src/server/unfinished.ts';
 
 describe('A3: a message that does not end', () => {

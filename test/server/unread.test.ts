@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { expect, onTestFinished, test } from 'vitest';
-import { HTTP_CONNECTIONS } from '../../src/core/limits.ts';
+import { HTTP_CONNECTIONS } from '../../src/core/servingLimits.ts';
 import { loadAcceptor } from '../../src/server/acceptors/load.ts';
 import { Listener } from '../../src/server/listener.ts';
 import { LISTENER_OPTIONS, NO_SESSIONS } from '../support/listener.ts';

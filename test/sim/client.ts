@@ -2,7 +2,7 @@
 // failed, and what a condition makes safe, and writes everything into the history.
 
 import type { ErrorCode } from '../../src/core/errors.ts';
-import { MIN_REFERRED_BYTES } from '../../src/core/limits.ts';
+import { MIN_REFERRED_BYTES } from '../../src/core/uploadLimits.ts';
 import type { AppendResult, LogEntry } from '../../src/history/types.ts';
 import type { Upload } from '../../src/memory/orderedUploads.ts';
 import { conditionOf } from '../../src/node/chain.ts';

@@ -1,6 +1,6 @@
 // What befell uploads in the simulations of this process: each fault that uploads are to be shown under must be among it, which a test asserts.
 
-import { ANNOUNCE_WAIT_MS } from '../../src/core/limits.ts';
+import { ANNOUNCE_WAIT_MS } from '../../src/core/uploadLimits.ts';
 import { Readings } from '../../src/node/reading.ts';
 import { Digests } from '../../src/replication/digests.ts';
 import { References } from '../../src/replication/references.ts';

@@ -2,7 +2,7 @@
 // every append: a leader refers a node only to what a client says that it has and that node has announced, once for each announcement, and only in
 // the term in which it ordered it; and whatever is staged has an end.
 
-import { MIN_REFERRED_BYTES, STAGED_CHECK_MS, STAGED_GONE_MS, STAGED_MS } from '../../src/core/limits.ts';
+import { MIN_REFERRED_BYTES, STAGED_CHECK_MS, STAGED_GONE_MS, STAGED_MS } from '../../src/core/uploadLimits.ts';
 import type { Upload } from '../../src/memory/orderedUploads.ts';
 import {
   STAGED_DONE,

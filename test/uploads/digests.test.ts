@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { DIGEST_TURN_BYTES } from '../../src/core/limits.ts';
+import { DIGEST_TURN_BYTES } from '../../src/core/uploadLimits.ts';
 import { SLOT } from '../../src/memory/map.ts';
 import type { OrderedUpload } from '../../src/memory/orderedUploads.ts';
 import { Digests } from '../../src/replication/digests.ts';

@@ -1,7 +1,7 @@
 // When a leader says that its links to the others are what waits, on a clock of the test's own.
 
 import { expect, it } from 'vitest';
-import { LINK_QUEUED_MS, LINK_UNDER_WAY_BYTES } from '../../src/core/limits.ts';
+import { LINK_QUEUED_MS, LINK_UNDER_WAY_BYTES } from '../../src/core/uploadLimits.ts';
 import { STATE } from '../../src/memory/map.ts';
 import type { Leadership } from '../../src/raft/leadership.ts';
 import { LinkLoad } from '../../src/replication/linkLoad.ts';

@@ -10,7 +10,7 @@ import {
   MAX_UPLOAD_BYTES,
   MIN_REFERRED_BYTES,
   REFERENCE_DOUBT_MS,
-} from '../../src/core/limits.ts';
+} from '../../src/core/uploadLimits.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { noteOrdered } from '../../src/memory/orderedUploads.ts';
 import { type UploadKey, uploadKeyOf } from '../../src/memory/staging.ts';

@@ -8,7 +8,7 @@ import {
   STAGED_OLD_MS,
   STAGED_PER_CONNECTION_BYTES,
   STAGING_BLOCK_BYTES,
-} from '../../src/core/limits.ts';
+} from '../../src/core/uploadLimits.ts';
 import { StagedUploads, Staging, uploadKeyOf } from '../../src/memory/staging.ts';
 import { type ReplicatedStatus, Tail } from '../../src/memory/tail.ts';
 import type { Uploader } from '../../src/node/uploadPorts.ts';

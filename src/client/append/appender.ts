@@ -6,8 +6,9 @@
 //                       (in order)  └──────────────────────────────────────┘
 
 import { assert } from '../../core/assert.ts';
+import { MAX_APPENDS_IN_FLIGHT } from '../../core/clientLimits.ts';
 import { LogError } from '../../core/errors.ts';
-import { MAX_APPENDS_IN_FLIGHT, MIN_UPLOAD_BYTES } from '../../core/limits.ts';
+import { MIN_UPLOAD_BYTES } from '../../core/uploadLimits.ts';
 import { APPEND_RECEIVED, type Receipt as WireReceipt } from '../../protocol/client.ts';
 import type { Hello } from '../../protocol/greeting.ts';
 import type { SessionOpened } from '../../protocol/sessions.ts';

@@ -1,7 +1,7 @@
 // Messages that were sent and are not answered yet.
 
 import { assert } from '../../core/assert.ts';
-import { FAIR_REQUESTS } from '../../core/limits.ts';
+import { FAIR_REQUESTS } from '../../core/servingLimits.ts';
 import {
   APPEND,
   APPEND_UPLOAD_BYTES,

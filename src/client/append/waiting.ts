@@ -6,8 +6,8 @@
 import { ENTRY_OVERHEAD_BYTES } from '../../../assembly/layout.ts';
 import { assert } from '../../core/assert.ts';
 import { viewOf } from '../../core/bytes.ts';
+import { APPEND_HEAP_BYTES, OPERATION_HEAP_BYTES, PAYLOAD_HEAP_BYTES } from '../../core/clientLimits.ts';
 import { LogError } from '../../core/errors.ts';
-import { APPEND_HEAP_BYTES, OPERATION_HEAP_BYTES, PAYLOAD_HEAP_BYTES } from '../../core/limits.ts';
 import type { Watch } from '../events.ts';
 import type { Settings } from '../options.ts';
 import { Queue } from '../queue.ts';

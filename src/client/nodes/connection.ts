@@ -3,8 +3,8 @@
 
 import { assert, unreachable } from '../../core/assert.ts';
 import type { ErrorCode, LogError } from '../../core/errors.ts';
-import { MAX_WAIT_MS } from '../../core/limits.ts';
 import type { MemberChange } from '../../core/memberChanges.ts';
+import { MAX_WAIT_MS } from '../../core/servingLimits.ts';
 import type { AccessChange } from '../../format/access.ts';
 import {
   type Answer,

@@ -2,7 +2,7 @@
 // each client begins at another one. A node that is behind, damaged or gone is left for the next.
 
 import { LogError } from '../../core/errors.ts';
-import { MAX_WAIT_MS } from '../../core/limits.ts';
+import { MAX_WAIT_MS } from '../../core/servingLimits.ts';
 import type { LogId } from '../bookmark.ts';
 import type { Watch } from '../events.ts';
 import type { Settings } from '../options.ts';

@@ -1,7 +1,7 @@
 // What a client shows to nodes that ask who it is.
 
+import { MAX_SHOWN_TOKEN_BYTES } from '../../core/accessLimits.ts';
 import type { ERRORS, ErrorCode } from '../../core/errors.ts';
-import { MAX_SHOWN_TOKEN_BYTES } from '../../core/limits.ts';
 import { describe } from '../describe.ts';
 
 /** Gives the token; asked anew for each connection. */

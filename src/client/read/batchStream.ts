@@ -7,9 +7,11 @@
 import { NO_CONTROL, WALK_BAD_CHECK, WALK_COMPLETE } from '../../../assembly/layout.ts';
 import { assert } from '../../core/assert.ts';
 import { viewOf } from '../../core/bytes.ts';
+import { CATCH_UP_MIN_BYTES } from '../../core/clientLimits.ts';
 import { LogError } from '../../core/errors.ts';
-import { CATCH_UP_MIN_BYTES, MAX_CREDIT_BYTES, MAX_ENTRY_BYTES } from '../../core/limits.ts';
+import { MAX_ENTRY_BYTES } from '../../core/limits.ts';
 import { withoutSecrets } from '../../core/secrets.ts';
+import { MAX_CREDIT_BYTES } from '../../core/servingLimits.ts';
 import { lastLogTime } from '../../format/controlEntries.ts';
 import { AbortedError, offAbort, onAbort } from '../aborts.ts';
 import type { Connection, LogEnd, StreamSink } from '../nodes/connection.ts';

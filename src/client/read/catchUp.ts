@@ -2,8 +2,8 @@
 // say how far the log is committed, never a host: so a host that is wrong holds nothing up.
 
 import { toHex } from '../../core/bytes.ts';
+import { CATCH_UP_MAX_SEGMENT_BYTES, CATCH_UP_MIN_PACE, CATCH_UP_STALL_MS, CATCH_UP_TRIES } from '../../core/clientLimits.ts';
 import { LogError } from '../../core/errors.ts';
-import { CATCH_UP_MAX_SEGMENT_BYTES, CATCH_UP_MIN_PACE, CATCH_UP_STALL_MS, CATCH_UP_TRIES } from '../../core/limits.ts';
 import type { Watch } from '../events.ts';
 import { type DownloadedBytes, downloadSegment } from '../segments/download.ts';
 import { fetchSegmentList, type ListedSegment } from '../segments/list.ts';

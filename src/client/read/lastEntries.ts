@@ -5,8 +5,8 @@
 
 import { ENTRY_OVERHEAD_BYTES } from '../../../assembly/layout.ts';
 import { viewOf } from '../../core/bytes.ts';
+import { LAST_FIRST_RANGE_BYTES, LAST_RANGE_BYTES } from '../../core/clientLimits.ts';
 import { LogError } from '../../core/errors.ts';
-import { LAST_FIRST_RANGE_BYTES, LAST_RANGE_BYTES } from '../../core/limits.ts';
 import { entryBytesOf, isData, kindSizeAt } from '../../format/entry.ts';
 import type { ReadNodes } from '../nodes/readNodes.ts';
 import type { Workspace } from '../wasm.ts';

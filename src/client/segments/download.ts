@@ -1,7 +1,7 @@
 // A sealed segment over HTTP: verified as it comes, resumed where the connection was lost, never more than it may be.
 
+import { SEGMENT_RETRY_MAX_MS, SEGMENT_RETRY_MS, SEGMENT_STALL_MS, SEGMENT_TRIES } from '../../core/clientLimits.ts';
 import { LogError } from '../../core/errors.ts';
-import { SEGMENT_RETRY_MAX_MS, SEGMENT_RETRY_MS, SEGMENT_STALL_MS, SEGMENT_TRIES } from '../../core/limits.ts';
 import { offAbort, onAbort } from '../aborts.ts';
 import type { Workspace } from '../wasm.ts';
 import { EntryVerifier } from './entryVerifier.ts';

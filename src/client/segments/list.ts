@@ -1,7 +1,7 @@
 // The list of sealed segments that a node, or a copy of what nodes serve, has: docs/PROTOCOL.md, "Sealed segments".
 
+import { MAX_SEGMENT_LIST_BYTES } from '../../core/clientLimits.ts';
 import { LogError } from '../../core/errors.ts';
-import { MAX_SEGMENT_LIST_BYTES } from '../../core/limits.ts';
 import { Interrupted, Patience, type SegmentSource } from './source.ts';
 
 /** Log bytes [base, end) that never change. */

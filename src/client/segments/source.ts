@@ -1,7 +1,7 @@
 // Where sealed segments come from over HTTP: a node, or whatever has copies of what nodes serve at the same paths (a cache, a static host).
 
+import { SEGMENT_RETRY_MAX_MS, SEGMENT_STALL_MS } from '../../core/clientLimits.ts';
 import { LogError } from '../../core/errors.ts';
-import { SEGMENT_RETRY_MAX_MS, SEGMENT_STALL_MS } from '../../core/limits.ts';
 import { withoutSecrets } from '../../core/secrets.ts';
 import { AbortedError, offAbort, onAbort } from '../aborts.ts';
 import { type Fetch, PLAIN_FETCHES } from '../nodes/tls.ts';

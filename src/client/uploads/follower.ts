@@ -6,8 +6,8 @@
 //    ▲                    │                            │                      │
 //    └────(rest is over)──┴────────────────────────────┴──────────────────────┘ left
 
-import { MAX_UPLOADS_UNDER_WAY_BYTES } from '../../core/limits.ts';
 import { withoutSecrets } from '../../core/secrets.ts';
+import { MAX_UPLOADS_UNDER_WAY_BYTES } from '../../core/uploadLimits.ts';
 import { CLIENT_UPLOADS, FEATURE_INTRODUCE, FEATURE_UPLOADS } from '../../protocol/greeting.ts';
 import type { Connection, ConnectionHandlers } from '../nodes/connection.ts';
 import { DialFailure, type DialOptions, dial } from '../nodes/dial.ts';

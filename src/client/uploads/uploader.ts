@@ -2,14 +2,14 @@
 // takes long holds up those after it: what is under way is bounded, and so is how long a follower is waited for.
 
 import { assert } from '../../core/assert.ts';
+import { withoutSecrets } from '../../core/secrets.ts';
 import {
   MAX_UPLOAD_BYTES,
   MAX_UPLOAD_CHUNK_BYTES,
   MAX_UPLOADS_UNDER_WAY_BYTES,
   MAX_UPLOADS_UNSETTLED_BYTES,
   MIN_UPLOAD_BYTES,
-} from '../../core/limits.ts';
-import { withoutSecrets } from '../../core/secrets.ts';
+} from '../../core/uploadLimits.ts';
 import { encodeUpload } from '../../protocol/client.ts';
 import { FEATURE_UPLOADS, FEATURE_UPLOADS_HELP, type Hello } from '../../protocol/greeting.ts';
 import type { Watch } from '../events.ts';

@@ -2,8 +2,8 @@
 // sent, so that they cost one message; an appendBatch has its own.
 
 import { ENTRY_OVERHEAD_BYTES } from '../../../assembly/layout.ts';
+import { APPEND_HEAP_BYTES, OPERATION_HEAP_BYTES, PAYLOAD_HEAP_BYTES } from '../../core/clientLimits.ts';
 import type { LogError } from '../../core/errors.ts';
-import { APPEND_HEAP_BYTES, OPERATION_HEAP_BYTES, PAYLOAD_HEAP_BYTES } from '../../core/limits.ts';
 import { APPEND_CHAINED, APPEND_CONDITIONAL, APPEND_RECEIVED } from '../../protocol/client.ts';
 import type { ChainLink } from '../append/chains.ts';
 import type { Operation, Reject, Resolve, ResolveBatch } from '../append/message.ts';

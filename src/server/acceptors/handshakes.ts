@@ -5,7 +5,7 @@
 
 import type { Duplex } from 'node:stream';
 import { firstOfCrowd } from '../../core/crowd.ts';
-import { HANDSHAKE_PATIENCE_MS, HANDSHAKES_PER_TURN, HTTP_TIMEOUT_MS, MAX_HANDSHAKES, MAX_HELLO_BYTES } from '../../core/limits.ts';
+import { HANDSHAKE_PATIENCE_MS, HANDSHAKES_PER_TURN, HTTP_TIMEOUT_MS, MAX_HANDSHAKES, MAX_HELLO_BYTES } from '../../core/servingLimits.ts';
 
 /** First byte of a TLS connection (RFC 8446, 5.1: the content type "handshake"). */
 const TLS_HANDSHAKE = 0x16;

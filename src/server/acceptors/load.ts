@@ -1,8 +1,8 @@
 // Which acceptor a node has: uWebSockets.js where its binary loads, otherwise `ws`. Each is loaded only where it is used.
 
 import { LogError } from '../../core/errors.ts';
-import { MAX_HTTP_HEAD_BYTES } from '../../core/limits.ts';
 import type { AcceptorChoice } from '../../core/options.ts';
+import { MAX_HTTP_HEAD_BYTES } from '../../core/servingLimits.ts';
 import type { MakeAcceptor } from '../acceptor.ts';
 
 /** What stands before and after the reason in what the package throws. */

@@ -6,7 +6,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { createServer as createTcpServer, type Socket, type Server as TcpServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer, TLSSocket, type TlsOptions, type Server as TlsServer } from 'node:tls';
-import { HTTP_BACKLOG, HTTP_TIMEOUT_MS, HTTP_WRITE_BYTES, MAX_HTTP_HEAD_BYTES } from '../../core/limits.ts';
+import { HTTP_BACKLOG, HTTP_TIMEOUT_MS, HTTP_WRITE_BYTES, MAX_HTTP_HEAD_BYTES } from '../../core/servingLimits.ts';
 import { type ListenerTls, MIN_TLS_VERSION } from '../../tls/listenerTls.ts';
 import { type HttpAnswer, type HttpBody, type HttpRequest, headersOf, type MadeRoom, type MakeAnswer, STATUS_TEXT } from '../acceptor.ts';
 import { carefully } from '../mistakes.ts';

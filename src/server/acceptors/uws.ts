@@ -4,7 +4,7 @@ import * as uWS from 'uWebSockets.js';
 import { Buffer } from 'node:buffer';
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { IDLE_TIMEOUT_SECONDS, LISTEN_AGAIN_MS, MAX_BACKPRESSURE_BYTES, UWS_TLS_BYTES } from '../../core/limits.ts';
+import { IDLE_TIMEOUT_SECONDS, LISTEN_AGAIN_MS, MAX_BACKPRESSURE_BYTES, UWS_TLS_BYTES } from '../../core/servingLimits.ts';
 import { SUBPROTOCOL } from '../../protocol/client.ts';
 import type { ListenerTls } from '../../tls/listenerTls.ts';
 import type {

@@ -3,7 +3,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { WebSocketServer } from 'ws';
-import { IDLE_TIMEOUT_SECONDS, MAX_MESSAGE_CHUNKS, MAX_MESSAGE_FRAGMENTS, WS_CLOSE_TIMEOUT_MS } from '../../core/limits.ts';
+import { IDLE_TIMEOUT_SECONDS, MAX_MESSAGE_CHUNKS, MAX_MESSAGE_FRAGMENTS, WS_CLOSE_TIMEOUT_MS } from '../../core/servingLimits.ts';
 import { SUBPROTOCOL } from '../../protocol/client.ts';
 import type { ListenerTls } from '../../tls/listenerTls.ts';
 import type { Acceptor, AcceptorEvents, AcceptorOptions, MadeRoom } from '../acceptor.ts';

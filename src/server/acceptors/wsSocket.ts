@@ -6,7 +6,7 @@
 import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
-import { MAX_BACKPRESSURE_BYTES } from '../../core/limits.ts';
+import { MAX_BACKPRESSURE_BYTES } from '../../core/servingLimits.ts';
 import type { Connection } from '../acceptor.ts';
 import type { ClientSocket } from '../clientSocket.ts';
 import { UnfinishedFrames } from './unfinishedFrames.ts';

@@ -9,7 +9,7 @@ import { EntryVerifier } from '../../../src/client/segments/entryVerifier.ts';
 import { fetchSegmentList, parseSegmentList } from '../../../src/client/segments/list.ts';
 import { SegmentSource } from '../../../src/client/segments/source.ts';
 import { Workspace } from '../../../src/client/wasm.ts';
-import { MAX_SEGMENT_LIST_BYTES, SEGMENT_TRIES } from '../../../src/core/limits.ts';
+import { MAX_SEGMENT_LIST_BYTES, SEGMENT_TRIES } from '../../../src/core/clientLimits.ts';
 import { encodeEntry } from '../../support/entryTwin.ts';
 
 const CLUSTER = '0123456789abcdef0123456789abcdef';

@@ -2,7 +2,7 @@
 
 import { viewOf } from '../../../src/core/bytes.ts';
 import type { ErrorCode } from '../../../src/core/errors.ts';
-import { MAX_UPLOAD_CHUNK_BYTES } from '../../../src/core/limits.ts';
+import { MAX_UPLOAD_CHUNK_BYTES } from '../../../src/core/uploadLimits.ts';
 import {
   APPEND_UPLOAD_BYTES,
   type AppendUpload,

@@ -2,7 +2,7 @@
 
 import type { LogClient, Receipt } from '../../../src/client/index.ts';
 import { LogError } from '../../../src/core/errors.ts';
-import { MIN_UPLOAD_BYTES } from '../../../src/core/limits.ts';
+import { MIN_UPLOAD_BYTES } from '../../../src/core/uploadLimits.ts';
 import type { AppendResult } from '../../../src/history/types.ts';
 import { MIN_PAYLOAD_BYTES, makePayload } from '../payload.ts';
 import type { LoadContext } from './context.ts';

@@ -1,7 +1,7 @@
 // What the scenarios append.
 
 import { ENTRY_OVERHEAD_BYTES } from '../../../assembly/layout.ts';
-import { MIN_REFERRED_BYTES } from '../../../src/core/limits.ts';
+import { MIN_REFERRED_BYTES } from '../../../src/core/uploadLimits.ts';
 import { Random } from '../../assembly/random.ts';
 import { makeBatch } from '../../crash/batches.ts';
 

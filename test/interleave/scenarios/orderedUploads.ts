@@ -2,7 +2,7 @@
 
 import { ENTRY_HEADER_BYTES, SEGMENT_HEADER_BYTES } from '../../../assembly/layout.ts';
 import { assert } from '../../../src/core/assert.ts';
-import { MAX_ORDERED_UPLOADS, MIN_REFERRED_BYTES } from '../../../src/core/limits.ts';
+import { MAX_ORDERED_UPLOADS, MIN_REFERRED_BYTES } from '../../../src/core/uploadLimits.ts';
 import { ORDERED_UPLOAD, SLOT_SEALED, STATE } from '../../../src/memory/map.ts';
 import { noteOrdered, type OrderedUpload, takeOrdered, type Upload } from '../../../src/memory/orderedUploads.ts';
 import { uploadKeyOf } from '../../../src/memory/staging.ts';

@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import { assert } from '../../../src/core/assert.ts';
 import { NO_INSTANCE } from '../../../src/core/ids.ts';
-import { STAGED_CHECK_MS, STAGED_MS, STAGING_BLOCK_BYTES } from '../../../src/core/limits.ts';
+import { STAGED_CHECK_MS, STAGED_MS, STAGING_BLOCK_BYTES } from '../../../src/core/uploadLimits.ts';
 import { Tail } from '../../../src/memory/tail.ts';
 import type { TailMemory } from '../../../src/memory/tailMemory.ts';
 import type { Uploader } from '../../../src/node/uploadPorts.ts';

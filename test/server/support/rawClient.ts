@@ -4,7 +4,7 @@
 import type WebSocket from 'ws';
 import type { OpenTransport } from '../../../src/client/nodes/transport.ts';
 import type { ErrorCode } from '../../../src/core/errors.ts';
-import { MAX_UPLOAD_CHUNK_BYTES } from '../../../src/core/limits.ts';
+import { MAX_UPLOAD_CHUNK_BYTES } from '../../../src/core/uploadLimits.ts';
 import {
   type Answer,
   APPEND,
