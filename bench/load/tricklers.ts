@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ANNOUNCE_EARNED_HITS, ANNOUNCE_WAIT_MS } from '../../src/core/uploadLimits.ts';
-import { encodeUpload } from '../../src/protocol/client.ts';
+import { encodeUpload } from '../../src/protocol/uploads.ts';
 import { frameEntries } from '../../test/server/support/entries.ts';
 import { RawClient } from '../../test/server/support/rawClient.ts';
 import { mustEnd, program } from './program.ts';

@@ -1,7 +1,7 @@
 // The log's level: asked of the leader, and raised there once all nodes know the next one.
 
 import { LogError } from '../core/errors.ts';
-import type { LevelsAnswer } from '../protocol/client.ts';
+import type { LevelsAnswer } from '../protocol/levels.ts';
 import { type AskLeaderPorts, askLeader } from './askLeader.ts';
 
 /** A node, and what its build knows. */

@@ -1,7 +1,7 @@
 // How much of the log is kept: asked of the leader, and set there.
 
 import { MIN_RETENTION_AGE_MS, MIN_RETENTION_BYTES } from '../core/limits.ts';
-import type { KeptBounds } from '../protocol/client.ts';
+import type { KeptBounds } from '../protocol/retention.ts';
 import { type AskLeaderPorts, askLeader } from './askLeader.ts';
 import { checkInteger, MAX_TIMER_MS } from './checks.ts';
 import { checkOptions, RETENTION_OPTIONS, SET_RETENTION_OPTIONS } from './optionNames.ts';

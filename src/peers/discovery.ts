@@ -4,7 +4,8 @@
 import { LogError } from '../core/errors.ts';
 import { NO_CLUSTER } from '../core/ids.ts';
 import { FOUNDING_ANSWER_MS } from '../core/peerLimits.ts';
-import type { Introduction, Self } from '../protocol/peerHandshake.ts';
+import type { Introduction } from '../protocol/peerHandshake.ts';
+import type { Self } from '../protocol/peerJudgement.ts';
 import { Backoff } from './backoff.ts';
 import { causeOfFault } from './causeWatch.ts';
 import { FoundingRule } from './foundingRule.ts';

@@ -8,16 +8,14 @@ import {
   decodeHandshake,
   decodeSentence,
   encodePeerHello,
-  faultOfWelcome,
   HANDSHAKE_BYTES,
   handshakeBytes,
   type Introduction,
   PEER_PROTOCOL_VERSION,
   type RefusalCode,
   type Refuser,
-  type Self,
-  versionsOf,
 } from '../protocol/peerHandshake.ts';
+import { faultOfWelcome, type Self, versionsOf } from '../protocol/peerJudgement.ts';
 import { isTls, type PeerTransport, type Proven, type Unproven } from './peerTransport.ts';
 
 /** Where another node listens for nodes. */

@@ -6,7 +6,8 @@
 
 import { NO_CLUSTER } from '../core/ids.ts';
 import { PEER_BACKOFF_MAX_MS, PEER_BACKOFF_MIN_MS, PEER_DIAL_PATIENCE_MS, VERIFIED_MS, VERIFY_LINK_MS } from '../core/peerLimits.ts';
-import type { Introduction, Self } from '../protocol/peerHandshake.ts';
+import type { Introduction } from '../protocol/peerHandshake.ts';
+import type { Self } from '../protocol/peerJudgement.ts';
 import type { PeerMessage } from '../raft/messages.ts';
 import { Backoff } from './backoff.ts';
 import type { LinkFault } from './causeWatch.ts';

@@ -16,11 +16,10 @@ import {
   handshakeBytes,
   type Introduction,
   isHandshake,
-  judgeHello,
   type Refusal,
   type RefusalCode,
-  type Self,
 } from '../protocol/peerHandshake.ts';
+import { judgeHello, type Self } from '../protocol/peerJudgement.ts';
 import type { CertifiedNode } from './peerProof.ts';
 import { isTls, type PeerTransport, type Proven } from './peerTransport.ts';
 

@@ -3,7 +3,8 @@
 import { NO_CLUSTER, NO_INSTANCE } from '../core/ids.ts';
 import { LEVELS } from '../core/levels.ts';
 import type { NodeSet } from '../core/nodeSet.ts';
-import type { Introduction, Self } from '../protocol/peerHandshake.ts';
+import type { Introduction } from '../protocol/peerHandshake.ts';
+import type { Self } from '../protocol/peerJudgement.ts';
 
 export interface Stranger {
   readonly id: number;

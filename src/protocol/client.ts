@@ -1,17 +1,13 @@
-// The client protocol's messages, encoder and decoder side by side; docs/PROTOCOL.md gives every byte. Runs in browsers.
+// The client protocol: its numbers, the header that all requests have, and the messages that are little more; docs/PROTOCOL.md gives every byte. What has
+// records of its own is in the files beside it; answers.ts decodes whatever a node sends. Runs in browsers.
 //
 //   request:   0 u8 opcode │ 1 u8 flags │ 2 u16 zero │ 4 u32 request id │ 8 u64 offset │ 16 u32 a │ 20 u32 b │ 24 body
 //   answer:    0 u8 opcode │ 1 u8 flags │ 2 u16 …    │ 4 u32 request id │ 8 u64 …      │ 16 u64 …           │ 24 body
 
 import { MAX_SHOWN_TOKEN_BYTES } from '../core/accessLimits.ts';
 import { getOffset, setOffset, viewOf } from '../core/bytes.ts';
-import { ERRORS, type ErrorCode, errorCodeOf } from '../core/errors.ts';
-import { MAX_LOG_OFFSET, MIN_RETENTION_AGE_MS, MIN_RETENTION_BYTES } from '../core/limits.ts';
-import { type ConsumersAnswer, decodeConsumersAnswer, POSITIONS } from './consumers.ts';
-import { type ClientIntroduction, decodeHello, encodeName, type Greeting, HELLO, versionsWord } from './greeting.ts';
-import { decodeMembers, type MembersAnswer, NODES } from './members.ts';
-import { decodeSessionOpened, SESSION_OPENED, type SessionOpened } from './sessions.ts';
-import { decodeTokens, LISTED, type TokensAnswer } from './tokens.ts';
+import { ERRORS, type ErrorCode } from '../core/errors.ts';
+import { type ClientIntroduction, encodeName, versionsWord } from './greeting.ts';
 
 /**
  * The close code of a node that stops. It promises that no APPEND without an answer had any effect. Not 1001 ("going away"), which proxies
@@ -69,7 +65,7 @@ export const APPEND_RECEIVED = 1;
 export const APPEND_CONDITIONAL = 2;
 /** APPEND: only directly after the append before it in the connection's newest chain. */
 export const APPEND_CHAINED = 4;
-/** APPEND: an {@link AppendUpload} comes before the entries. */
+/** APPEND: an AppendUpload (uploads.ts) comes before the entries. */
 export const APPEND_UPLOADED = 8;
 /** END: the answer must count every append that was acknowledged before the request was sent. */
 export const END_LINEARIZABLE = 1;
@@ -85,7 +81,6 @@ export const RETENTION_AGE = 2;
 /** RETENTION: the answer says for how much named consumers are waited; and sets that, by the body, where {@link RETENTION_CONSUMERS} is set, too. */
 export const RETENTION_TELL_CONSUMERS = 4;
 export const RETENTION_CONSUMERS = 8;
-export const RETENTION_BODY_BYTES = 8;
 /** READ, SUBSCRIBE: the first DATA, and one with {@link DATA_SKIPPED}, is to say the log's time where it begins. */
 export const READ_TIMED = 1;
 /** UPGRADE: raise the log's level to the newest one that the leader knows, if all nodes know it. */
@@ -139,46 +134,6 @@ export function requestMessage(opcode: number, flags: number, requestId: number,
   return bytes;
 }
 
-/** How much of a log is kept; 0: no bound. */
-export interface KeptBounds {
-  readonly bytes: number;
-  readonly ageMs: number;
-  /** What named consumers have not committed is kept as long as it is among so many last bytes; undefined: it is not told. */
-  readonly consumerBytes?: number;
-}
-
-/** A RETENTION: sets what `change` has; without any of it, it only asks. `tells`: the node can say for how much consumers are waited, and is to. */
-export function encodeRetention(requestId: number, { bytes, ageMs, consumerBytes }: Partial<KeptBounds>, tells = false): Uint8Array {
-  const set = (bytes === undefined ? 0 : RETENTION_BYTES) | (ageMs === undefined ? 0 : RETENTION_AGE);
-  const consumers = consumerBytes === undefined ? 0 : RETENTION_CONSUMERS;
-  const header = requestMessage(
-    RETENTION,
-    set | consumers | (tells || consumers > 0 ? RETENTION_TELL_CONSUMERS : 0),
-    requestId,
-    bytes ?? 0,
-  );
-  const message = new Uint8Array(header.length + (consumerBytes === undefined ? 0 : RETENTION_BODY_BYTES));
-  message.set(header);
-  setOffset(viewOf(message), 16, ageMs ?? 0);
-  if (consumerBytes !== undefined) setOffset(viewOf(message), MESSAGE_HEADER_BYTES, consumerBytes);
-  return message;
-}
-
-/** What a RETENTION with `body` sets; undefined: numbers that no log can have, or a body that does not fit its flags. */
-export function retentionIn({ flags, offset, a, b }: Request, body: Uint8Array): Partial<KeptBounds> | undefined {
-  const hasConsumers = (flags & RETENTION_CONSUMERS) !== 0;
-  if (body.length !== (hasConsumers ? RETENTION_BODY_BYTES : 0)) return undefined;
-  const consumerBytes = hasConsumers ? getOffset(viewOf(body), 0) : 0;
-  if (consumerBytes > MAX_LOG_OFFSET) return undefined;
-  const ageMs = a + b * 0x1_0000_0000;
-  const hasBytes = (flags & RETENTION_BYTES) !== 0;
-  const hasAge = (flags & RETENTION_AGE) !== 0;
-  const isBound = (value: number, least: number): boolean => value === 0 || (value >= least && value <= MAX_LOG_OFFSET);
-  if (!isBound(offset, MIN_RETENTION_BYTES) || !isBound(ageMs, MIN_RETENTION_AGE_MS)) return undefined;
-  if ((!hasBytes && offset !== 0) || (!hasAge && ageMs !== 0)) return undefined;
-  return { ...(hasBytes ? { bytes: offset } : {}), ...(hasAge ? { ageMs } : {}), ...(hasConsumers ? { consumerBytes } : {}) };
-}
-
 /** Reads a request header into `into`, and returns whether the message is long enough to have one. */
 export function decodeRequest(view: DataView, into: Request): boolean {
   if (view.byteLength < MESSAGE_HEADER_BYTES || view.getUint16(2, true) !== 0) return false;
@@ -189,52 +144,6 @@ export function decodeRequest(view: DataView, into: Request): boolean {
   into.a = view.getUint32(16, true);
   into.b = view.getUint32(20, true);
   return true;
-}
-
-/** Bytes of an upload's id. */
-export const UPLOAD_ID_BYTES = 16;
-/** Bytes before the entries of an APPEND with {@link APPEND_UPLOADED}: the id, u32 nodes, u32 zero. */
-export const APPEND_UPLOAD_BYTES = UPLOAD_ID_BYTES + 8;
-
-/** Says of an APPEND that its entries were put on other nodes before. */
-export interface AppendUpload {
-  /** 16 random bytes. A view of the message where it was decoded. */
-  readonly id: Uint8Array;
-  /** Bit i: node i + 1 has said UPLOADED. */
-  readonly nodes: number;
-}
-
-/** Writes `upload` at byte `at` of `bytes`. */
-export function encodeAppendUpload(bytes: Uint8Array, at: number, { id, nodes }: AppendUpload): void {
-  bytes.set(id, at);
-  const view = viewOf(bytes);
-  view.setUint32(at + UPLOAD_ID_BYTES, nodes, true);
-  view.setUint32(at + UPLOAD_ID_BYTES + 4, 0, true);
-}
-
-/** Reads the upload at the beginning of an APPEND's body; undefined when it is too short for one. */
-export function decodeAppendUpload(body: Uint8Array): AppendUpload | undefined {
-  if (body.length < APPEND_UPLOAD_BYTES) return undefined;
-  return { id: body.subarray(0, UPLOAD_ID_BYTES), nodes: viewOf(body).getUint32(UPLOAD_ID_BYTES, true) };
-}
-
-/** A chunk of an upload of `total` bytes: those from byte `at` on. */
-export function encodeUpload(requestId: number, id: Uint8Array, at: number, total: number, chunk: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(MESSAGE_HEADER_BYTES + UPLOAD_ID_BYTES + chunk.length);
-  encodeRequest(viewOf(bytes), UPLOAD, 0, requestId, at, total);
-  bytes.set(id, MESSAGE_HEADER_BYTES);
-  bytes.set(chunk, MESSAGE_HEADER_BYTES + UPLOAD_ID_BYTES);
-  return bytes;
-}
-
-/** All `total` bytes of an upload are staged. */
-export function encodeUploaded(requestId: number, total: number): Uint8Array {
-  const bytes = new Uint8Array(MESSAGE_HEADER_BYTES);
-  const view = viewOf(bytes);
-  view.setUint8(0, UPLOADED);
-  view.setUint32(4, requestId, true);
-  setOffset(view, 8, total);
-  return bytes;
 }
 
 /** A client's INTRODUCE. */
@@ -310,6 +219,17 @@ export function encodeReceipt(
   view.setUint32(at + 28, nodes, true);
 }
 
+/** Reads receipt number `index` of an APPENDED message into `into`. */
+export function decodeReceipt(view: DataView, index: number, into: Receipt): void {
+  const at = APPENDED_HEADER_BYTES + index * RECEIPT_BYTES;
+  into.requestId = view.getUint32(at, true);
+  into.term = view.getUint32(at + 4, true);
+  into.offset = getOffset(view, at + 8);
+  into.end = getOffset(view, at + 16);
+  into.level = view.getUint32(at + 24, true);
+  into.nodes = view.getUint32(at + 28, true);
+}
+
 /**
  * Writes the header of a DATA message, and with a time what it says of it; the log's bytes from `from` on follow. Returns how many bytes that are: at most
  * {@link MESSAGE_HEADER_BYTES} and {@link DATA_TIME_BYTES}.
@@ -366,86 +286,6 @@ export function encodeTransferred(requestId: number, leader: number, term: numbe
   return bytes;
 }
 
-/** What a log keeps, and of what. Bounds and times are 0 where there are none. */
-export interface KeptAnswer extends KeptBounds {
-  readonly requestId: number;
-  readonly start: number;
-  readonly commit: number;
-  /** The log's time where the segment begins that has the start, Unix ms. */
-  readonly oldestMs: number;
-  /** The log's time at its end, Unix ms. */
-  readonly timeMs: number;
-}
-
-const KEPT_BYTES = MESSAGE_HEADER_BYTES + 32;
-
-/** A KEPT message. */
-export function encodeKept({ requestId, bytes, ageMs, consumerBytes, start, commit, oldestMs, timeMs }: KeptAnswer): Uint8Array {
-  const message = new Uint8Array(KEPT_BYTES + (consumerBytes === undefined ? 0 : RETENTION_BODY_BYTES));
-  const view = viewOf(message);
-  view.setUint8(0, KEPT);
-  view.setUint32(4, requestId, true);
-  if (consumerBytes !== undefined) setOffset(view, KEPT_BYTES, consumerBytes);
-  for (const [i, value] of [bytes, ageMs, start, commit, oldestMs, timeMs].entries()) setOffset(view, 8 + i * 8, value);
-  return message;
-}
-
-function decodeKept(view: DataView): KeptAnswer {
-  const [bytes = 0, ageMs = 0, start = 0, commit = 0, oldestMs = 0, timeMs = 0] = [8, 16, 24, 32, 40, 48].map((at) => getOffset(view, at));
-  const kept = { requestId: view.getUint32(4, true), bytes, ageMs, start, commit, oldestMs, timeMs };
-  return view.byteLength === KEPT_BYTES ? kept : { ...kept, consumerBytes: getOffset(view, KEPT_BYTES) };
-}
-
-/** A node, and the levels of the log that its build knows. */
-export interface KnownLevels {
-  readonly id: number;
-  /** It has a connection with the leader, and has said so. */
-  readonly isHeard: boolean;
-  readonly lowest: number;
-  readonly highest: number;
-}
-
-/** The log's level, and who knows which. */
-export interface LevelsAnswer {
-  readonly requestId: number;
-  readonly level: number;
-  /** The newest that the leader knows. */
-  readonly newest: number;
-  readonly nodes: readonly KnownLevels[];
-}
-
-const LEVELS_NODE_BYTES = 8;
-
-/** A LEVELS message. */
-export function encodeLevels({ requestId, level, newest, nodes }: LevelsAnswer): Uint8Array {
-  const message = new Uint8Array(MESSAGE_HEADER_BYTES + nodes.length * LEVELS_NODE_BYTES);
-  const view = viewOf(message);
-  view.setUint8(0, LEVELS);
-  view.setUint32(4, requestId, true);
-  view.setUint32(8, level, true);
-  view.setUint32(12, newest, true);
-  view.setUint32(16, nodes.length, true);
-  for (const [i, { id, isHeard, lowest, highest }] of nodes.entries()) {
-    const at = MESSAGE_HEADER_BYTES + i * LEVELS_NODE_BYTES;
-    view.setUint8(at, id);
-    view.setUint8(at + 1, isHeard ? 1 : 0);
-    view.setUint16(at + 4, lowest, true);
-    view.setUint16(at + 6, highest, true);
-  }
-  return message;
-}
-
-function decodeLevels(view: DataView): LevelsAnswer | undefined {
-  const count = view.getUint32(16, true);
-  if (view.byteLength !== MESSAGE_HEADER_BYTES + count * LEVELS_NODE_BYTES) return undefined;
-  const nodes = Array.from({ length: count }, (_, i): KnownLevels => {
-    const at = MESSAGE_HEADER_BYTES + i * LEVELS_NODE_BYTES;
-    const isHeard = view.getUint8(at + 1) !== 0;
-    return { id: view.getUint8(at), isHeard, lowest: view.getUint16(at + 4, true), highest: view.getUint16(at + 6, true) };
-  });
-  return { requestId: view.getUint32(4, true), level: view.getUint32(8, true), newest: view.getUint32(12, true), nodes };
-}
-
 export function encodeCancelled(requestId: number): Uint8Array {
   const bytes = new Uint8Array(MESSAGE_HEADER_BYTES);
   const view = viewOf(bytes);
@@ -466,141 +306,4 @@ export function encodeError(requestId: number, code: ErrorCode, offset: number, 
   setOffset(view, 8, offset);
   bytes.set(body, MESSAGE_HEADER_BYTES);
   return bytes;
-}
-
-/** A decoded answer. `bytes` and receipts are views of the message: copy what must outlive it. */
-export type Answer =
-  | Greeting
-  | { kind: 'appended'; count: number; view: DataView }
-  | {
-      kind: 'data';
-      requestId: number;
-      hasSkipped: boolean;
-      from: number;
-      commit: number;
-      /** The log's time at `from`, Unix ms; 0: the node does not know it; undefined: it does not say it. */
-      timeMs: number | undefined;
-      bytes: Uint8Array;
-    }
-  | { kind: 'ended'; requestId: number; start: number; commit: number; term: number }
-  | { kind: 'found'; requestId: number; offset: number; commit: number }
-  | ({ kind: 'kept' } & KeptAnswer)
-  | ({ kind: 'levels' } & LevelsAnswer)
-  | { kind: 'transferred'; requestId: number; leader: number; term: number }
-  | ({ kind: 'tokens' } & TokensAnswer)
-  | ({ kind: 'members' } & MembersAnswer)
-  | ({ kind: 'consumers' } & ConsumersAnswer)
-  | ({ kind: 'sessionOpened'; requestId: number } & SessionOpened)
-  | { kind: 'cancelled'; requestId: number }
-  | { kind: 'uploaded'; requestId: number; total: number }
-  | {
-      kind: 'error';
-      requestId: number;
-      code: ErrorCode;
-      fatal: boolean;
-      outcomeUnknown: boolean;
-      offset: number;
-      message: string;
-    };
-
-/** Reads receipt number `index` of an APPENDED message into `into`. */
-export function decodeReceipt(view: DataView, index: number, into: Receipt): void {
-  const at = APPENDED_HEADER_BYTES + index * RECEIPT_BYTES;
-  into.requestId = view.getUint32(at, true);
-  into.term = view.getUint32(at + 4, true);
-  into.offset = getOffset(view, at + 8);
-  into.end = getOffset(view, at + 16);
-  into.level = view.getUint32(at + 24, true);
-  into.nodes = view.getUint32(at + 28, true);
-}
-
-function decodeData(bytes: Uint8Array, view: DataView): Answer {
-  const flags = view.getUint8(1);
-  const isTimed = (flags & DATA_TIMED) !== 0;
-  const headerBytes = MESSAGE_HEADER_BYTES + (isTimed ? DATA_TIME_BYTES : 0);
-  if (bytes.length < headerBytes) return { kind: 'malformed', reason: 'a DATA without the time that it announces' };
-  return {
-    kind: 'data',
-    requestId: view.getUint32(4, true),
-    hasSkipped: (flags & DATA_SKIPPED) !== 0,
-    from: getOffset(view, 8),
-    commit: getOffset(view, 16),
-    timeMs: isTimed ? getOffset(view, MESSAGE_HEADER_BYTES) : undefined,
-    bytes: bytes.subarray(headerBytes),
-  };
-}
-
-/** Decodes any answer; what is not one comes back as `malformed`, never as an exception. */
-export function decodeAnswer(bytes: Uint8Array): Answer {
-  if (bytes.length < APPENDED_HEADER_BYTES) return { kind: 'malformed', reason: `a message of ${bytes.length} bytes` };
-  const view = viewOf(bytes);
-  const opcode = view.getUint8(0);
-  if (opcode === APPENDED) {
-    const count = view.getUint16(2, true);
-    if (bytes.length !== APPENDED_HEADER_BYTES + count * RECEIPT_BYTES) {
-      return { kind: 'malformed', reason: 'an APPENDED of the wrong length' };
-    }
-    return { kind: 'appended', count, view };
-  }
-  if (bytes.length < MESSAGE_HEADER_BYTES) return { kind: 'malformed', reason: 'a message shorter than its header' };
-  const requestId = view.getUint32(4, true);
-  switch (opcode) {
-    case HELLO:
-      return decodeHello(bytes);
-    case DATA:
-      return decodeData(bytes, view);
-    case ENDED:
-      if (bytes.length !== MESSAGE_HEADER_BYTES + 8) return { kind: 'malformed', reason: 'an ENDED of the wrong length' };
-      return { kind: 'ended', requestId, start: getOffset(view, 8), commit: getOffset(view, 16), term: view.getUint32(24, true) };
-    case FOUND:
-      return { kind: 'found', requestId, offset: getOffset(view, 8), commit: getOffset(view, 16) };
-    case KEPT:
-      if (bytes.length !== KEPT_BYTES && bytes.length !== KEPT_BYTES + RETENTION_BODY_BYTES)
-        return { kind: 'malformed', reason: 'a KEPT of the wrong length' };
-      return { kind: 'kept', ...decodeKept(view) };
-    case LEVELS: {
-      const levels = decodeLevels(view);
-      return levels === undefined ? { kind: 'malformed', reason: 'a LEVELS of the wrong length' } : { kind: 'levels', ...levels };
-    }
-    case TRANSFERRED:
-      return { kind: 'transferred', requestId, leader: view.getUint32(16, true), term: view.getUint32(20, true) };
-    case LISTED: {
-      const tokens = decodeTokens(bytes);
-      return tokens === undefined ? { kind: 'malformed', reason: 'a LISTED with wrong records' } : { kind: 'tokens', ...tokens };
-    }
-    case NODES: {
-      const members = decodeMembers(bytes);
-      return members === undefined ? { kind: 'malformed', reason: 'a NODES with wrong nodes' } : { kind: 'members', ...members };
-    }
-    case POSITIONS: {
-      const consumers = decodeConsumersAnswer(bytes);
-      return consumers === undefined
-        ? { kind: 'malformed', reason: 'a POSITIONS with wrong records' }
-        : { kind: 'consumers', ...consumers };
-    }
-    case SESSION_OPENED: {
-      const opened = decodeSessionOpened(view);
-      return opened === undefined
-        ? { kind: 'malformed', reason: 'a SESSION_OPENED of the wrong length' }
-        : { kind: 'sessionOpened', ...opened };
-    }
-    case CANCELLED:
-      return { kind: 'cancelled', requestId };
-    case UPLOADED:
-      return { kind: 'uploaded', requestId, total: getOffset(view, 8) };
-    case ERROR: {
-      const flags = view.getUint8(1);
-      return {
-        kind: 'error',
-        requestId,
-        code: errorCodeOf(view.getUint16(2, true)),
-        fatal: (flags & ERROR_FATAL) !== 0,
-        outcomeUnknown: (flags & ERROR_OUTCOME_UNKNOWN) !== 0,
-        offset: getOffset(view, 8),
-        message: text.decoder.decode(bytes.subarray(MESSAGE_HEADER_BYTES)),
-      };
-    }
-    default:
-      return { kind: 'malformed', reason: `an unknown opcode ${opcode}` };
-  }
 }

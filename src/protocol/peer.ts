@@ -35,7 +35,6 @@ import { NO_INSTANCE } from '../core/ids.ts';
 import { readInstance, writeInstance } from '../core/instances.ts';
 import { MAX_LOG_OFFSET, MAX_TERM } from '../core/limits.ts';
 import type { PeerMessage } from '../raft/messages.ts';
-import { UPLOAD_ID_BYTES } from './client.ts';
 import {
   BEGINS,
   DIGEST_BYTES,
@@ -46,6 +45,7 @@ import {
   REFERENCE_BYTES,
   wrongIn,
 } from './peerChecks.ts';
+import { UPLOAD_ID_BYTES } from './uploads.ts';
 
 /** Bytes of every frame; a body comes on top. */
 export const PEER_FRAME_BYTES = 80;

@@ -6,7 +6,7 @@ import { MAX_ACCESS_PAYLOAD_BYTES, MAX_ENTRY_BYTES } from '../core/limits.ts';
 import { MAX_APPEND_BYTES } from '../core/peerLimits.ts';
 import { MAX_UPLOAD_BYTES } from '../core/uploadLimits.ts';
 import type { PeerMessage } from '../raft/messages.ts';
-import { UPLOAD_ID_BYTES } from './client.ts';
+import { UPLOAD_ID_BYTES } from './uploads.ts';
 
 /** Largest body of a frame: a batch, or a single entry that is larger. */
 export const MAX_PEER_BODY_BYTES = Math.max(MAX_APPEND_BYTES, MAX_ENTRY_BYTES);

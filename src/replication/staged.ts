@@ -3,9 +3,9 @@
 
 import { StagedUploads, type UploadKey, uploadKeyOf, writeUploadKey } from '../memory/staging.ts';
 import type { ReplicatedStatus, Tail } from '../memory/tail.ts';
-import { UPLOAD_ID_BYTES } from '../protocol/client.ts';
 import { decodeReference } from '../protocol/peer.ts';
 import { MAX_ANNOUNCE_IDS } from '../protocol/peerChecks.ts';
+import { UPLOAD_ID_BYTES } from '../protocol/uploads.ts';
 import type { AppendRequest, NodeId } from '../raft/messages.ts';
 import type { ReplicaPorts } from './ports.ts';
 

@@ -32,19 +32,15 @@ import {
   APPEND_CHAINED,
   APPEND_CONDITIONAL,
   APPEND_RECEIVED,
-  APPEND_UPLOAD_BYTES,
   APPEND_UPLOADED,
   CANCEL,
   CREDIT,
-  decodeAppendUpload,
   decodeRequest,
   END,
   END_AT_LEAST,
   END_LINEARIZABLE,
   encodeCancelled,
   encodeFound,
-  encodeKept,
-  encodeLevels,
   encodeTransferred,
   FIND,
   INTRODUCE,
@@ -57,7 +53,6 @@ import {
   RETENTION_CONSUMERS,
   RETENTION_TELL_CONSUMERS,
   type Request,
-  retentionIn,
   SUBSCRIBE,
   SUBSCRIBE_KEPT,
   TRANSFER,
@@ -67,7 +62,6 @@ import {
   UPGRADE,
   UPGRADE_FINALIZE,
   UPLOAD,
-  UPLOAD_ID_BYTES,
 } from '../protocol/client.ts';
 import {
   CONSUMERS,
@@ -77,7 +71,9 @@ import {
   encodeConsumersAnswer,
 } from '../protocol/consumers.ts';
 import { CLIENT_UPLOADS, decodeIntroduce, PROTOCOL_VERSION } from '../protocol/greeting.ts';
+import { encodeLevels } from '../protocol/levels.ts';
 import { encodeMembers, MEMBERS, MEMBERS_DRY_RUN, membersRequestIn } from '../protocol/members.ts';
+import { encodeKept, retentionIn } from '../protocol/retention.ts';
 import {
   APPEND_SESSION,
   APPEND_SESSION_BYTES,
@@ -88,6 +84,7 @@ import {
   openSessionIn,
 } from '../protocol/sessions.ts';
 import { encodeTokens, TOKENS, type TokenChange, tokensRequestIn } from '../protocol/tokens.ts';
+import { APPEND_UPLOAD_BYTES, decodeAppendUpload, UPLOAD_ID_BYTES } from '../protocol/uploads.ts';
 import { COUNTS, isOverQuota } from './accounts.ts';
 import type { Audit, Audited } from './audit.ts';
 import { forbidden, scopeNeeded } from './rights.ts';

@@ -23,11 +23,11 @@ import {
   encodeEnded,
   encodeError,
   encodeReceipt,
-  encodeUploaded,
   MESSAGE_HEADER_BYTES,
   RECEIPT_BYTES,
 } from '../protocol/client.ts';
 import type { ClientIntroduction } from '../protocol/greeting.ts';
+import { encodeUploaded } from '../protocol/uploads.ts';
 import { type Account, outWaitMs } from './accounts.ts';
 import { type Actor, actorText } from './audit.ts';
 import type { ClientSocket } from './clientSocket.ts';

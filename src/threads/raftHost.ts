@@ -18,7 +18,7 @@ import type { PeerEvents, PeerSocketsOptions } from '../peers/peerSockets.ts';
 import { QuorumWatch } from '../peers/quorumWatch.ts';
 import { PEER_FRAME_BYTES } from '../protocol/peer.ts';
 import type { NodeAddress } from '../protocol/peerAddresses.ts';
-import type { Self } from '../protocol/peerHandshake.ts';
+import type { Self } from '../protocol/peerJudgement.ts';
 import type { RaftSettings } from '../raft/core.ts';
 import type { NodeId, PeerMessage } from '../raft/messages.ts';
 import { TermTable } from '../raft/termTable.ts';

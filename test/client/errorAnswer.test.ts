@@ -2,7 +2,8 @@
 
 import { expect, test } from 'vitest';
 import { errorOf } from '../../src/client/nodes/errorAnswer.ts';
-import { decodeAnswer, encodeError } from '../../src/protocol/client.ts';
+import { decodeAnswer } from '../../src/protocol/answers.ts';
+import { encodeError } from '../../src/protocol/client.ts';
 
 /** The error that a program gets for an ERROR with this number and these flags. */
 function seen(number: number, flags: number): unknown {

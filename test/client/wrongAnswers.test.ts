@@ -2,9 +2,10 @@
 
 import { expect, test } from 'vitest';
 import type { LogClient } from '../../src/client/client.ts';
-import { END, encodeEnded, encodeFound, encodeLevels, encodeTransferred, RETENTION, TRANSFER, UPGRADE } from '../../src/protocol/client.ts';
+import { END, encodeEnded, encodeFound, encodeTransferred, RETENTION, TRANSFER, UPGRADE } from '../../src/protocol/client.ts';
 import { CONSUMERS } from '../../src/protocol/consumers.ts';
 import { FEATURE_CONSUMERS } from '../../src/protocol/greeting.ts';
+import { encodeLevels } from '../../src/protocol/levels.ts';
 import { MEMBERS } from '../../src/protocol/members.ts';
 import { OPEN_SESSION } from '../../src/protocol/sessions.ts';
 import { encodeTokens, TOKENS } from '../../src/protocol/tokens.ts';

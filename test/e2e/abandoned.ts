@@ -6,7 +6,7 @@ import type { ClusterNode } from '../../src/cluster/clusterNode.ts';
 import { LocalCluster } from '../../src/cluster/localCluster.ts';
 import { until } from '../../src/cluster/until.ts';
 import { STAGED_MS } from '../../src/core/uploadLimits.ts';
-import { encodeUpload, UPLOAD_ID_BYTES } from '../../src/protocol/client.ts';
+import { encodeUpload, UPLOAD_ID_BYTES } from '../../src/protocol/uploads.ts';
 import { frameEntries } from '../server/support/entries.ts';
 import { RawClient, Refused } from '../server/support/rawClient.ts';
 import type { RunOptions, RunResult } from './run.ts';

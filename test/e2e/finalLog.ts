@@ -4,7 +4,8 @@ import { createHash } from 'node:crypto';
 import WebSocket from 'ws';
 import type { ClusterNode } from '../../src/cluster/clusterNode.ts';
 import type { LogEntry } from '../../src/history/types.ts';
-import { decodeAnswer, READ, requestMessage, SUBPROTOCOL } from '../../src/protocol/client.ts';
+import { decodeAnswer } from '../../src/protocol/answers.ts';
+import { READ, requestMessage, SUBPROTOCOL } from '../../src/protocol/client.ts';
 import { walkEntries } from '../server/support/entries.ts';
 import { identify } from './payload.ts';
 

@@ -15,9 +15,8 @@ import {
   encodePeerWelcome,
   HANDSHAKE_BYTES,
   handshakeBytes,
-  judgeHello,
-  type Self,
 } from '../../src/protocol/peerHandshake.ts';
+import { judgeHello, type Self } from '../../src/protocol/peerJudgement.ts';
 import { Random } from '../assembly/random.ts';
 import { SECRET, secretProof } from './support/attackers.ts';
 import { CLUSTER, closeAll, HOST, hello, processOf, RawSocket, SEGMENT_BYTES, startPeer } from './support/peers.ts';

@@ -3,8 +3,8 @@ import { NO_QUOTAS } from '../../src/core/access.ts';
 import { viewOf } from '../../src/core/bytes.ts';
 import { ERRORS } from '../../src/core/errors.ts';
 import { accessPayload } from '../../src/format/access.ts';
+import { decodeAnswer } from '../../src/protocol/answers.ts';
 import {
-  decodeAnswer,
   decodeRequest,
   END,
   END_AT_LEAST,
@@ -12,18 +12,16 @@ import {
   encodeDataHeader,
   encodeError,
   encodeIntroduce,
-  encodeKept,
-  encodeLevels,
-  encodeRetention,
   RETENTION,
   type Request,
   requestMessage,
-  retentionIn,
   UPGRADE,
   UPGRADE_FINALIZE,
 } from '../../src/protocol/client.ts';
 import { decodeIntroduce, encodeHello, type Hello } from '../../src/protocol/greeting.ts';
+import { encodeLevels } from '../../src/protocol/levels.ts';
 import { encodeMembers, encodeMembersRequest, type MembersAnswer, membersRequestIn } from '../../src/protocol/members.ts';
+import { encodeKept, encodeRetention, retentionIn } from '../../src/protocol/retention.ts';
 import { encodeTokens, encodeTokensRequest, tokensRequestIn } from '../../src/protocol/tokens.ts';
 import { bytesOf } from '../format/hex.ts';
 

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { MAX_LOG_OFFSET } from '../../src/core/limits.ts';
-import { decodeAnswer } from '../../src/protocol/client.ts';
+import { decodeAnswer } from '../../src/protocol/answers.ts';
 import { type ConsumerQuestion, consumersRequestIn, encodeConsumersAnswer, encodeConsumersRequest } from '../../src/protocol/consumers.ts';
 import { Random } from '../assembly/random.ts';
 import { bytesOf, hexOf } from '../format/hex.ts';

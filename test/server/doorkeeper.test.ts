@@ -6,12 +6,11 @@ import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
 import { NO_QUOTAS, SCOPES, type TokenRecord } from '../../src/core/access.ts';
 import { MAX_STRANGERS } from '../../src/core/accessLimits.ts';
+import { type Answer, decodeAnswer } from '../../src/protocol/answers.ts';
 import {
-  type Answer,
   AUTHENTICATE,
   CLOSE_TOKEN_ENDED,
   CLOSE_UNAUTHENTICATED,
-  decodeAnswer,
   END,
   encodeAuthenticate,
   requestMessage,

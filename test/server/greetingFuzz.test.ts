@@ -3,9 +3,9 @@
 
 import { expect, it } from 'vitest';
 import { MAX_CLIENT_NAME_BYTES } from '../../src/core/servingLimits.ts';
+import { decodeAnswer } from '../../src/protocol/answers.ts';
 import {
   CLOSE_UNAUTHENTICATED,
-  decodeAnswer,
   decodeRequest,
   END,
   encodeAuthenticate,

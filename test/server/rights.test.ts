@@ -6,15 +6,17 @@ import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
 import { ALL_SCOPES, SCOPES, type Scope, scopeNames } from '../../src/core/access.ts';
 import { WORD } from '../../src/memory/map.ts';
+import { type Answer, decodeAnswer } from '../../src/protocol/answers.ts';
 import * as protocol from '../../src/protocol/client.ts';
 import { CLIENT_UPLOADS } from '../../src/protocol/greeting.ts';
 import { encodeTokensRequest, TOKENS } from '../../src/protocol/tokens.ts';
+import { encodeUpload } from '../../src/protocol/uploads.ts';
 import { PAGE_RIGHTS, REQUEST_RIGHTS } from '../../src/server/rights.ts';
 import { openDoor, type TokenDoor } from '../contract/tokenDoor.ts';
 import { frameEntries } from './support/entries.ts';
 import { eventually } from './support/fixture.ts';
 
-const { APPEND, CANCEL, SUBPROTOCOL, decodeAnswer, encodeIntroduce, encodeUpload, requestMessage } = protocol;
+const { APPEND, CANCEL, SUBPROTOCOL, encodeIntroduce, requestMessage } = protocol;
 
 const ID = 7;
 const PROBE = 8;
@@ -80,7 +82,7 @@ const shown = (token: string): { headers: Record<string, string> } => ({ headers
 async function missed({ server }: TokenDoor, token: string, messages: readonly Uint8Array[]): Promise<string | undefined> {
   const socket = new WebSocket(server.url, SUBPROTOCOL, shown(token));
   onTestFinished(() => socket.terminate());
-  const answers: protocol.Answer[] = [];
+  const answers: Answer[] = [];
   let isOver = false;
   socket.on('message', (data: Buffer) => void answers.push(decodeAnswer(data)));
   socket.on('error', () => undefined);

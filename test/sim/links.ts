@@ -3,7 +3,8 @@
 import { hasDirectory } from '../../src/core/members.ts';
 import type { LinkView, OwnView } from '../../src/peers/causeWatch.ts';
 import { DeathWatch } from '../../src/peers/deathWatch.ts';
-import { faultOfWelcome, type Introduction } from '../../src/protocol/peerHandshake.ts';
+import type { Introduction } from '../../src/protocol/peerHandshake.ts';
+import { faultOfWelcome } from '../../src/protocol/peerJudgement.ts';
 import type { NodeId, PeerMessage } from '../../src/raft/messages.ts';
 import type { RaftLinks, RaftLinksOptions } from '../../src/threads/raftHost.ts';
 import type { Endpoint } from './peerConnection.ts';

@@ -4,7 +4,8 @@
 import { NO_CLUSTER, NO_INSTANCE } from '../../src/core/ids.ts';
 import type { FoundCluster } from '../../src/peers/discovery.ts';
 import { FoundingRule } from '../../src/peers/foundingRule.ts';
-import { faultOfWelcome, type Introduction, judgeHello, type Self } from '../../src/protocol/peerHandshake.ts';
+import type { Introduction } from '../../src/protocol/peerHandshake.ts';
+import { faultOfWelcome, judgeHello, type Self } from '../../src/protocol/peerJudgement.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
 import type { SimNode } from './simNode.ts';
 import { Thread } from './thread.ts';

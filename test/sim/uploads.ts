@@ -13,8 +13,8 @@ import {
   type UploadKey,
   uploadKeyOf,
 } from '../../src/memory/staging.ts';
-import { UPLOAD_ID_BYTES } from '../../src/protocol/client.ts';
 import { REFERENCE_BYTES } from '../../src/protocol/peerChecks.ts';
+import { UPLOAD_ID_BYTES } from '../../src/protocol/uploads.ts';
 import type { AppendRequest, AppendResponse, NodeId } from '../../src/raft/messages.ts';
 import { Random } from '../assembly/random.ts';
 import { covers } from './coverage.ts';

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { encodeUpload } from '../../src/protocol/client.ts';
+import { encodeUpload } from '../../src/protocol/uploads.ts';
 import { startCluster, type TestCluster } from '../../src/testing/index.ts';
 import { frameEntries } from '../server/support/entries.ts';
 import { RawClient } from '../server/support/rawClient.ts';

@@ -9,7 +9,6 @@ import { withoutSecrets } from '../../core/secrets.ts';
 import { dataKindSize, entryBytesAt, entryBytesOf, kindSizeAt, payloadAt, payloadBytesOf } from '../../format/entry.ts';
 import {
   APPEND_CONDITIONAL,
-  APPEND_UPLOAD_BYTES,
   LEVEL_COMMITTED,
   LEVEL_RECEIVED,
   LEVEL_VOLATILE,
@@ -18,6 +17,7 @@ import {
 } from '../../protocol/client.ts';
 import type { Hello } from '../../protocol/greeting.ts';
 import { APPEND_SESSION_BYTES } from '../../protocol/sessions.ts';
+import { APPEND_UPLOAD_BYTES } from '../../protocol/uploads.ts';
 import type { BatchReceipt, Level, Receipt } from '../options.ts';
 import type { Upload } from '../uploads/upload.ts';
 import type { Workspace } from '../wasm.ts';

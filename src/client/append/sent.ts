@@ -2,15 +2,9 @@
 
 import { assert } from '../../core/assert.ts';
 import { FAIR_REQUESTS } from '../../core/servingLimits.ts';
-import {
-  APPEND,
-  APPEND_UPLOAD_BYTES,
-  APPEND_UPLOADED,
-  encodeAppendUpload,
-  encodeRequest,
-  MESSAGE_HEADER_BYTES,
-} from '../../protocol/client.ts';
+import { APPEND, APPEND_UPLOADED, encodeRequest, MESSAGE_HEADER_BYTES } from '../../protocol/client.ts';
 import { APPEND_SESSION, APPEND_SESSION_BYTES, encodeAppendSession } from '../../protocol/sessions.ts';
+import { APPEND_UPLOAD_BYTES, encodeAppendUpload } from '../../protocol/uploads.ts';
 import type { Connection } from '../nodes/connection.ts';
 import type { Workspace } from '../wasm.ts';
 import type { Message } from './message.ts';

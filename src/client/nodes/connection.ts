@@ -6,20 +6,17 @@ import type { ErrorCode, LogError } from '../../core/errors.ts';
 import type { MemberChange } from '../../core/memberChanges.ts';
 import { MAX_WAIT_MS } from '../../core/servingLimits.ts';
 import type { AccessChange } from '../../format/access.ts';
+import { type Answer, decodeAnswer } from '../../protocol/answers.ts';
 import {
-  type Answer,
   CANCEL,
   CLOSE_STOPPED,
   CREDIT,
-  decodeAnswer,
   decodeReceipt,
   END,
   END_AT_LEAST,
   END_LINEARIZABLE,
   encodeIntroduce,
-  encodeRetention,
   FIND,
-  type KeptBounds,
   LEVEL_RECEIVED,
   READ,
   READ_TIMED,
@@ -44,6 +41,7 @@ import {
   PROTOCOL_VERSION,
 } from '../../protocol/greeting.ts';
 import { encodeMembersRequest } from '../../protocol/members.ts';
+import { encodeRetention, type KeptBounds } from '../../protocol/retention.ts';
 import { encodeOpenSession, type ProducerName } from '../../protocol/sessions.ts';
 import { encodeTokensRequest } from '../../protocol/tokens.ts';
 import { type ErrorAnswer, errorOf } from './errorAnswer.ts';

@@ -2,7 +2,8 @@
 
 import type { ErrorCode } from '../../core/errors.ts';
 import { withoutSecrets } from '../../core/secrets.ts';
-import { type Answer, decodeAnswer, encodeAuthenticate } from '../../protocol/client.ts';
+import { type Answer, decodeAnswer } from '../../protocol/answers.ts';
+import { encodeAuthenticate } from '../../protocol/client.ts';
 import { PROTOCOL_VERSION } from '../../protocol/greeting.ts';
 import { Connection, type ConnectionOwner } from './connection.ts';
 import { isTokenError, type TokenSource, tokenNow } from './token.ts';

@@ -2,7 +2,7 @@
 
 import { scopeNames } from '../../core/access.ts';
 import { type ErrorCode, type ErrorDetails, LogError } from '../../core/errors.ts';
-import type { Answer } from '../../protocol/client.ts';
+import type { Answer } from '../../protocol/answers.ts';
 
 export type ErrorAnswer = Extract<Answer, { kind: 'error' }>;
 

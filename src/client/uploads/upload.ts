@@ -3,8 +3,8 @@
 //
 //   queued ──(room)──► under way ──(all have it, or are given up)──► over ──► the APPEND goes to the leader, with the id and who has it
 
-import { type AppendUpload, UPLOAD_ID_BYTES } from '../../protocol/client.ts';
 import { FEATURE_UPLOADS, type Hello } from '../../protocol/greeting.ts';
+import { type AppendUpload, UPLOAD_ID_BYTES } from '../../protocol/uploads.ts';
 import type { Pace } from './pace.ts';
 
 /** Who makes uploads, and looks after them. */

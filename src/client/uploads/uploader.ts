@@ -10,8 +10,8 @@ import {
   MAX_UPLOADS_UNSETTLED_BYTES,
   MIN_UPLOAD_BYTES,
 } from '../../core/uploadLimits.ts';
-import { encodeUpload } from '../../protocol/client.ts';
 import { FEATURE_UPLOADS, FEATURE_UPLOADS_HELP, type Hello } from '../../protocol/greeting.ts';
+import { encodeUpload } from '../../protocol/uploads.ts';
 import type { Watch } from '../events.ts';
 import type { Connections } from '../nodes/connections.ts';
 import type { Settings } from '../options.ts';

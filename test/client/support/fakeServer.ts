@@ -17,7 +17,6 @@ import {
   APPEND_RECEIVED,
   APPEND_UPLOADED,
   APPENDED_HEADER_BYTES,
-  type AppendUpload,
   CANCEL,
   CREDIT,
   DATA_TIME_BYTES,
@@ -50,6 +49,7 @@ import {
   FEATURE_UPLOADS,
   type Hello,
 } from '../../../src/protocol/greeting.ts';
+import type { AppendUpload } from '../../../src/protocol/uploads.ts';
 import { FakeStaging, splitUpload } from './fakeStaging.ts';
 
 // result │ index points, unused here │ entries

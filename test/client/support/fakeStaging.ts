@@ -3,16 +3,15 @@
 import { viewOf } from '../../../src/core/bytes.ts';
 import type { ErrorCode } from '../../../src/core/errors.ts';
 import { MAX_UPLOAD_CHUNK_BYTES } from '../../../src/core/uploadLimits.ts';
+import { encodeError, type Request } from '../../../src/protocol/client.ts';
+import { FEATURE_UPLOADS, FEATURE_UPLOADS_HELP } from '../../../src/protocol/greeting.ts';
 import {
   APPEND_UPLOAD_BYTES,
   type AppendUpload,
   decodeAppendUpload,
-  encodeError,
   encodeUploaded,
-  type Request,
   UPLOAD_ID_BYTES,
-} from '../../../src/protocol/client.ts';
-import { FEATURE_UPLOADS, FEATURE_UPLOADS_HELP } from '../../../src/protocol/greeting.ts';
+} from '../../../src/protocol/uploads.ts';
 
 export const UPLOADS_HELP = FEATURE_UPLOADS | FEATURE_UPLOADS_HELP;
 

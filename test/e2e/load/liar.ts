@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import type { ClusterNode } from '../../../src/cluster/clusterNode.ts';
 import { MAX_UPLOAD_CHUNK_BYTES, MIN_UPLOAD_BYTES } from '../../../src/core/uploadLimits.ts';
-import { encodeUpload, UPLOAD_ID_BYTES } from '../../../src/protocol/client.ts';
+import { encodeUpload, UPLOAD_ID_BYTES } from '../../../src/protocol/uploads.ts';
 import { frameEntries } from '../../server/support/entries.ts';
 import { Closed, type RawClient, Refused } from '../../server/support/rawClient.ts';
 import { makePayload } from '../payload.ts';

@@ -18,12 +18,12 @@ import type { Retention } from '../../../src/node/retention.ts';
 import type { Times } from '../../../src/node/times.ts';
 import type { Trims } from '../../../src/node/trims.ts';
 import type { Uploads } from '../../../src/node/uploads.ts';
+import { decodeAnswer } from '../../../src/protocol/answers.ts';
 import {
   APPEND,
   APPEND_CHAINED,
   APPEND_CONDITIONAL,
   APPEND_RECEIVED,
-  decodeAnswer,
   MESSAGE_HEADER_BYTES,
   requestMessage,
 } from '../../../src/protocol/client.ts';

@@ -5,23 +5,19 @@ import type WebSocket from 'ws';
 import type { OpenTransport } from '../../../src/client/nodes/transport.ts';
 import type { ErrorCode } from '../../../src/core/errors.ts';
 import { MAX_UPLOAD_CHUNK_BYTES } from '../../../src/core/uploadLimits.ts';
+import { type Answer, decodeAnswer } from '../../../src/protocol/answers.ts';
 import {
-  type Answer,
   APPEND,
   APPEND_CHAINED,
   APPEND_CONDITIONAL,
   APPEND_RECEIVED,
-  APPEND_UPLOAD_BYTES,
   APPEND_UPLOADED,
   CANCEL,
   CREDIT,
-  decodeAnswer,
   decodeReceipt,
   END,
-  encodeAppendUpload,
   encodeIntroduce,
   encodeRequest,
-  encodeUpload,
   FIND,
   MESSAGE_HEADER_BYTES,
   READ,
@@ -39,6 +35,7 @@ import {
   encodeOpenSession,
   type SessionOpened,
 } from '../../../src/protocol/sessions.ts';
+import { APPEND_UPLOAD_BYTES, encodeAppendUpload, encodeUpload } from '../../../src/protocol/uploads.ts';
 import { frameEntries, type LogEntry, walkEntries } from './entries.ts';
 import { Closed, type OpenWire, overPipe, overWebSocket, type Wire } from './wire.ts';
 

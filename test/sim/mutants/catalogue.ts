@@ -171,7 +171,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'lists not compared',
     what: 'R2a: nodes of different lists talk with each other, and each counts by its own',
-    patches: [{ file: 'src/protocol/peerHandshake.ts', find: 'isSameSet(nodes, self.nodes))', replace: 'nodes.length > 0)' }],
+    patches: [{ file: 'src/protocol/peerJudgement.ts', find: 'isSameSet(nodes, self.nodes))', replace: 'nodes.length > 0)' }],
     foundBy: ['election safety', 'log matching', 'committed bytes', 'leader completeness', 'majority', 'progress', 'convergence'],
     withinSeeds: 300,
   },

@@ -97,7 +97,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
   {
     name: 'removed directory welcome',
     what: 'who was removed is greeted as any other node of the cluster',
-    patches: [{ file: 'src/protocol/peerHandshake.ts', find: 'if (self.isRemoved(from, hello.instance))', replace: 'if (from < 0)' }],
+    patches: [{ file: 'src/protocol/peerJudgement.ts', find: 'if (self.isRemoved(from, hello.instance))', replace: 'if (from < 0)' }],
     foundBy: ['removed nodes'],
     from: SETS_FROM,
     withinSeeds: 200,
