@@ -21,6 +21,7 @@ export type { ErrorCode, ErrorDetails, Outcome } from '../core/errors.ts';
 export { isLogError, LogError } from '../core/errors.ts';
 export type { ClusterView, Hello, Member } from '../protocol/greeting.ts';
 export { AbortedError } from './aborts.ts';
+export type { LogAdministration } from './administration.ts';
 export type { Payload } from './append/payload.ts';
 export { LogClient } from './client.ts';
 export type { Codec, CodecName, TypedEntry, TypedLog, TypedReading } from './codec.ts';
@@ -30,8 +31,8 @@ export { type FileStore, fileStore, type StoredPosition } from './consumers/file
 export type { NamedConsumer } from './consumers/nodeStore.ts';
 export type { PositionLease, PositionStore } from './consumers/store.ts';
 export type { AppendLoad, ClientEvent, ClientStats, Counters, NodeSeen, OnEvent } from './events.ts';
-export type { LogLevel, NodeLevel } from './levels.ts';
-export type { LogMember, LogMemberRole, LogMemberState, LogMembers, MemberProgress, MembersChange } from './members.ts';
+export type { LogLevel, NodeLevel } from './logLevel.ts';
+export type { LogMember, LogMemberRole, LogMemberState, LogMembers, MemberProgress, MembersChange } from './logMembers.ts';
 export type { LogEnd } from './nodes/connection.ts';
 export type { Pem, TlsOptions, TlsSource } from './nodes/tls.ts';
 export type { TokenSource } from './nodes/token.ts';

@@ -3,24 +3,7 @@
 import { LogError } from '../core/errors.ts';
 import type { LevelsAnswer } from '../protocol/levels.ts';
 import { type AskLeaderPorts, askLeader } from './askLeader.ts';
-
-/** A node, and what its build knows. */
-export interface NodeLevel {
-  readonly id: number;
-  /** Newest level that it knows; null: the leader has no connection with it. */
-  readonly newest: number | null;
-  /** It keeps the level from being raised. */
-  readonly holdsBack: boolean;
-}
-
-/** The level of a log: which entries of its own it may have. */
-export interface LogLevel {
-  readonly level: number;
-  /** The newest level that the leader knows. */
-  readonly newest: number;
-  /** All nodes, by id. */
-  readonly nodes: readonly NodeLevel[];
-}
+import type { LogLevel, NodeLevel } from './logLevel.ts';
 
 export interface LevelQuestion {
   readonly isFinal: boolean;

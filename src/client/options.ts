@@ -3,8 +3,8 @@
 import type { Quotas, Scope } from '../core/access.ts';
 import type { PositionStore } from './consumers/store.ts';
 import type { OnEvent } from './events.ts';
-import type { LogLevel } from './levels.ts';
-import type { MemberProgress } from './members.ts';
+import type { LogLevel } from './logLevel.ts';
+import type { MemberProgress } from './logMembers.ts';
 import type { Fetches, TlsOptions, TlsSource } from './nodes/tls.ts';
 import type { TokenSource } from './nodes/token.ts';
 import type { Time } from './times.ts';

@@ -1,9 +1,7 @@
-// Places in the log by time: the times that programs give, and where readings begin that are given one.
+// The times that programs give.
 
 import { MAX_TIME_MS } from '../core/limits.ts';
 import { describe } from './describe.ts';
-import type { ReadNodes } from './nodes/readNodes.ts';
-import type { FindBeginning } from './read/batchStream.ts';
 
 /** A moment: Unix milliseconds, or a Date. */
 export type Time = number | Date;
@@ -17,12 +15,4 @@ export function checkTime(name: string, value: unknown): number {
     throw new RangeError(`${name} must be ${what}, not ${value instanceof Date ? describe(String(value)) : timeMs}`);
   }
   return timeMs;
-}
-
-/** Finds the first entry that is not older than `timeMs`; the end where all are. */
-export function beginningSince(readNodes: ReadNodes, timeMs: number): FindBeginning {
-  return async ({ start, end }) => {
-    const found = await readNodes.find(timeMs, { linearizable: false, atLeast: end, timeoutMs: undefined });
-    return Math.max(start, Math.min(found, end));
-  };
 }

@@ -2,7 +2,8 @@
 
 import { describe, expect, test } from 'vitest';
 import type { AskLeaderPorts } from '../../src/client/askLeader.ts';
-import { type MemberProgress, MemberWork, tolerance } from '../../src/client/members.ts';
+import type { MemberProgress } from '../../src/client/logMembers.ts';
+import { MemberWork, tolerance } from '../../src/client/members.ts';
 import type { Connection } from '../../src/client/nodes/connection.ts';
 import type { ChangeMembersOptions, NewMember } from '../../src/client/options.ts';
 import { LogError } from '../../src/core/errors.ts';

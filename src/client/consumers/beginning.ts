@@ -3,8 +3,8 @@
 import { LogError } from '../../core/errors.ts';
 import type { ReadNodes } from '../nodes/readNodes.ts';
 import type { SubscribeOptions } from '../options.ts';
-import type { StreamPlan } from '../read/batchStream.ts';
 import type { Reading } from '../read/reading.ts';
+import type { StreamPlan } from '../read/streamPlan.ts';
 
 /** Whether a beginning means another place each time it is looked up: that is done once for each name. */
 export function isMoving({ from, since, last }: SubscribeOptions): boolean {

@@ -25,6 +25,17 @@ export interface ConsumerAsk extends AskLeaderPorts {
   readonly timeoutMs: number;
 }
 
+/** How a client asks for consumers. Which log it is, it may learn later. */
+export function consumerAsk(client: { readonly asks: AskLeaderPorts; readonly log: LogId }, timeoutMs: number): ConsumerAsk {
+  return {
+    ...client.asks,
+    timeoutMs,
+    get log() {
+      return client.log;
+    },
+  };
+}
+
 /** Asks the leader for all consumers. Rejects with what it says, UNREACHABLE, NOT_LEADER, TIMEOUT, CLOSED. */
 export async function listConsumers(ports: ConsumerAsk): Promise<readonly NamedConsumer[]> {
   const answer = await askLeader(ports, {

@@ -4,45 +4,22 @@
 //   log:   from ──── taken by the consumer ──── arrived ──── granted ──── target
 //                                              └ next, where a resumption begins
 
-import { NO_CONTROL, WALK_BAD_CHECK, WALK_COMPLETE } from '../../../assembly/layout.ts';
+import { NO_CONTROL, WALK_COMPLETE } from '../../../assembly/layout.ts';
 import { assert } from '../../core/assert.ts';
-import { viewOf } from '../../core/bytes.ts';
 import { CATCH_UP_MIN_BYTES } from '../../core/clientLimits.ts';
 import { LogError } from '../../core/errors.ts';
 import { MAX_ENTRY_BYTES } from '../../core/limits.ts';
-import { withoutSecrets } from '../../core/secrets.ts';
 import { MAX_CREDIT_BYTES } from '../../core/servingLimits.ts';
-import { lastLogTime } from '../../format/controlEntries.ts';
 import { AbortedError, offAbort, onAbort } from '../aborts.ts';
 import type { Connection, LogEnd, StreamSink } from '../nodes/connection.ts';
-import { isNodesOwn, type ReadNodes } from '../nodes/readNodes.ts';
+import type { ReadNodes } from '../nodes/readNodes.ts';
 import { Queue } from '../queue.ts';
 import type { Workspace } from '../wasm.ts';
-import { CatchUp, type Hosts } from './catchUp.ts';
+import { CatchUp } from './catchUp.ts';
 import { Batch, countEntries } from './entries.ts';
-
-/** Finds a place to begin at in the committed log [start, end). Rejects with a LogError, after all nodes that will do were asked; with any by the signal. */
-export type FindBeginning = (bounds: { readonly start: number; readonly end: number }, signal: AbortSignal) => Promise<number>;
-
-/** What a stream reads; everything is checked already. */
-export interface StreamPlan {
-  readonly what: 'This read' | 'This subscription';
-  readonly from: number | 'end' | FindBeginning | undefined;
-  /** Ends at the commit offset of its beginning. */
-  readonly isBounded: boolean;
-  /** Most data entries. */
-  readonly limit: number;
-  readonly creditBytes: number;
-  /** What was trimmed before it could be read is left out. */
-  readonly skipsTrimmed: boolean;
-  /** The node must have this much committed, besides all that the client has seen. */
-  readonly atLeast: number;
-  /** Hosts of sealed segments, for what is far behind. */
-  readonly catchUp: Hosts;
-  readonly signal: AbortSignal | undefined;
-  /** For a copy of the log: all that nodes keep is read, and each node is looked at first. Rejects with a LogError for one that will not do. */
-  readonly admit?: (connection: Connection) => Promise<void>;
-}
+import { NodeTrouble } from './nodeTrouble.ts';
+import { damagedError, type FindBeginning, protocolError, type StreamPlan } from './streamPlan.ts';
+import { StreamTime } from './streamTime.ts';
 
 interface Piece {
   readonly from: number;
@@ -73,23 +50,13 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
   /** Log offset up to which this subscription has credit. */
   #granted = 0;
   #lastTerm = 0;
-  /** The log's time after what was verified; undefined: not known. */
-  #timeMs: number | undefined;
-  /** Whether the log's time at `next` follows from what came. */
-  #isTimeKnown = false;
-  /** It, where a node has said it and other bytes follow; until they come. */
+  readonly #time = new StreamTime();
+  /** The log's time at `next`, where a node has said it and a host's bytes follow; until they come. */
   #timeAtNext: number | undefined;
   /** Where the subscription is open; held. */
   #connection: Connection | undefined;
   #id = 0;
-  /** Refusals of nodes in a row, and since when, of `performance.now()`. */
-  #failures = 0;
-  #failingSinceMs = 0;
-  /** A node said that the place to read from is beyond its end: only the leader knows whether it is beyond everybody's. */
-  #asksLeader = false;
-  /** Nodes whose bytes at `next` are damaged, and what the first of them said. */
-  readonly #damagedNodes = new Set<number>();
-  #damage: LogError | undefined;
+  readonly #trouble: NodeTrouble;
   #isStarted = false;
   #isAttaching = false;
   #isFinished = false;
@@ -103,6 +70,7 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
     this.#readNodes = readNodes;
     this.#workspace = workspace;
     this.#plan = plan;
+    this.#trouble = new NodeTrouble(readNodes);
     this.#remaining = plan.limit;
     this.#beginning = typeof plan.from === 'number' ? plan.from : 0;
     if (plan.catchUp.sources.length > 0)
@@ -151,7 +119,7 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
       this.#fail(protocolError(`The server sent ${bytes.length} bytes of entries at offset ${from}; the most is ${MAX_ENTRY_BYTES}.`));
     } else if (bytes.length > 0) {
       this.#next = next + bytes.length;
-      if (timeMs !== undefined) this.#isTimeKnown = timeMs > 0;
+      this.#time.arrived(timeMs);
       this.#arrived.push({ from, commit, bytes, source: this.#connection, timeMs });
       this.#wake?.();
     }
@@ -161,7 +129,7 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
   #skipTo(offset: number): void {
     this.#granted += offset - (this.#next ?? 0);
     this.#next = offset;
-    this.#isTimeKnown = false;
+    this.#time.skipped();
   }
 
   failed(error: LogError): void {
@@ -231,9 +199,9 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
     this.#isAttaching = true;
     let connection: Connection | undefined;
     try {
-      if (this.#failures > 0) await this.#readNodes.pause(this.#failures);
-      connection = await (this.#asksLeader ? this.#readNodes.authority() : this.#readNodes.acquire());
-      if (this.#damage !== undefined && this.#damagedNodes.has(connection.hello.nodeId)) throw this.#damage;
+      connection = await this.#trouble.nextNode();
+      const damage = this.#trouble.damageOf(connection);
+      if (damage !== undefined) throw damage;
       const isReady = await this.#isReady(connection);
       if (isReady) await this.#plan.admit?.(connection);
       const next = isReady ? this.#next : undefined;
@@ -244,7 +212,7 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
         this.#granted += credit;
         this.#connection = connection.hold();
         const isKept = this.#plan.admit !== undefined;
-        this.#id = connection.subscribe(next, credit, this, { isTimed: !this.#isTimeKnown, isKept });
+        this.#id = connection.subscribe(next, credit, this, { isTimed: !this.#time.isKnownAtNext, isKept });
       }
     } catch (thrown) {
       this.#refused(thrown instanceof LogError ? thrown : protocolError(String(thrown)), connection);
@@ -265,7 +233,7 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
     await catchUp.open({ clusterId, generation, next, lastTerm: this.#lastTerm, commit, node: connection.url });
     if (!catchUp.isOpen) return false;
     // Hosts know nothing of what is before their bytes. A copy has no use for it.
-    if (!this.#isTimeKnown && this.#plan.admit === undefined) this.#timeAtNext = await connection.timeAt(next);
+    if (!this.#time.isKnownAtNext && this.#plan.admit === undefined) this.#timeAtNext = await connection.timeAt(next);
     return true;
   }
 
@@ -277,7 +245,7 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
     this.#next = offset + bytes.length;
     const timeMs = this.#timeAtNext;
     this.#timeAtNext = undefined;
-    if ((timeMs ?? 0) > 0 || saidMs > 0) this.#isTimeKnown = true;
+    this.#time.arrivedFromHost(timeMs, saidMs);
     this.#arrived.push({
       from: offset,
       commit: this.#readNodes.observed,
@@ -292,11 +260,12 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
   async #isReady(connection: Connection): Promise<boolean> {
     const { from, isBounded, what } = this.#plan;
     const atLeast = Math.max(this.#plan.atLeast, this.#readNodes.observed);
-    const waitMs = this.#readNodes.waitMs(this.#leftMs());
+    const waitMs = this.#readNodes.waitMs(this.#trouble.leftMs);
     if (this.#next !== undefined || (typeof from === 'number' && !isBounded)) {
       this.#next ??= from as number;
-      if (!this.#asksLeader && atLeast <= connection.commit) return true;
-      return (await connection.end({ linearizable: this.#asksLeader, atLeast, waitMs })) !== undefined;
+      const linearizable = this.#trouble.asksLeader;
+      if (!linearizable && atLeast <= connection.commit) return true;
+      return (await connection.end({ linearizable, atLeast, waitMs })) !== undefined;
     }
     let bounds = await connection.end({ linearizable: false, atLeast, waitMs });
     // This node may only be behind: the whole cluster must say that there is nothing.
@@ -308,7 +277,7 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
     if (next === undefined) return false;
     if (isBounded && next > bounds.end) {
       const sentence = `${what} begins at offset ${next}, but the log is committed only up to ${bounds.end}. Subscribe to wait for more.`;
-      this.#asksLeader = true;
+      this.#trouble.askLeader();
       throw new LogError('OFFSET_BEYOND_END', sentence, { offset: next, end: bounds.end });
     }
     this.#next = next;
@@ -332,41 +301,11 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
     }
   }
 
-  /** What is left of the time in which nodes may refuse, in milliseconds. */
-  #leftMs(): number {
-    const { timeoutMs } = this.#readNodes;
-    return this.#failures === 0 ? timeoutMs : timeoutMs - (performance.now() - this.#failingSinceMs);
-  }
-
   /** A node cannot serve this: another one may, or the same one later. Without a node, the search has failed for good. */
   #refused(error: LogError, connection: Connection | undefined): void {
-    if (connection === undefined) {
-      this.#fail(error);
-    } else if (isNodesOwn(error)) {
-      if (this.#failures === 0) this.#failingSinceMs = performance.now();
-      this.#failures += 1;
-      this.#readNodes.leave(connection);
-      if (this.#leftMs() <= 0) this.#fail(error);
-    } else if (error.code === 'OFFSET_TRIMMED' && this.#plan.skipsTrimmed && (error.details.start ?? 0) > (this.#next ?? 0)) {
-      this.#skipTo(error.details.start ?? 0);
-    } else if (error.code === 'OFFSET_BEYOND_END' && !this.#asksLeader) {
-      this.#asksLeader = true;
-    } else if (error.code === 'DAMAGED' && this.#readNodes.hasOthers && !this.#damagedNodes.has(connection.hello.nodeId)) {
-      this.#damage ??= error;
-      this.#damagedNodes.add(connection.hello.nodeId);
-      this.#readNodes.leave(connection);
-    } else {
-      this.#fail(error);
-    }
-  }
-
-  /** What came is good: whatever trouble there was is over. */
-  #settle(): void {
-    this.#failures = 0;
-    this.#asksLeader = false;
-    if (this.#damage === undefined) return;
-    this.#damage = undefined;
-    this.#damagedNodes.clear();
+    const start = error.code === 'OFFSET_TRIMMED' && this.#plan.skipsTrimmed ? (error.details.start ?? 0) : 0;
+    if (connection !== undefined && start > (this.#next ?? 0)) this.#skipTo(start);
+    else if (connection === undefined || !this.#trouble.mayGoOn(error, connection)) this.#fail(error);
   }
 
   /** Credit to add now that the consumer has taken everything before `taken`. */
@@ -387,14 +326,14 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
     if (found.status !== WALK_COMPLETE || found.bytes !== bytes.length) {
       this.#arrived = new Queue();
       this.#next = from;
-      this.#isTimeKnown = piece.timeMs === undefined && this.#timeMs !== undefined;
+      this.#time.tookBack(piece);
       this.#cancel();
       this.#refused(damagedError(from + found.bytes, found.status, source?.url), source);
       return undefined;
     }
-    this.#settle();
+    this.#trouble.end();
     this.#lastTerm = found.lastTerm;
-    const timeMs = this.#takeTime(piece, bytes, found.control);
+    const timeMs = this.#time.take(piece, bytes, found.control);
     if (this.#remaining === Number.POSITIVE_INFINITY) {
       this.#replenish(from + piece.bytes.length);
       return new Batch(from, commit, bytes, timeMs);
@@ -404,15 +343,6 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
     if (this.#remaining === 0) this.#finish();
     else this.#replenish(from + piece.bytes.length);
     return new Batch(from, commit, bytes.subarray(0, counted.bytes), timeMs);
-  }
-
-  /** The log's time at the beginning of a piece of which `bytes` are taken; notes what it is at the end of them. `control`: where the first entry is that may say it. */
-  #takeTime({ timeMs, verified }: Piece, bytes: Uint8Array, control: number): number | undefined {
-    const before = timeMs === undefined ? this.#timeMs : timeMs > 0 ? timeMs : undefined;
-    const saidMs = verified?.saidMs ?? (control < bytes.length ? lastLogTime(viewOf(bytes), control, bytes.length - control) : 0);
-    this.#timeMs = saidMs > 0 ? saidMs : before;
-    if (saidMs > 0) this.#isTimeKnown = true;
-    return before;
   }
 
   /** Grants more in large steps: a message for each batch would cost more than it brings. */
@@ -460,15 +390,4 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
     connection?.release();
     return connection;
   }
-}
-
-function protocolError(sentence: string): LogError {
-  return new LogError('PROTOCOL', sentence, {}, 'failed');
-}
-
-function damagedError(offset: number, status: number, url: string | undefined): LogError {
-  const what = status === WALK_BAD_CHECK ? 'does not match its check' : 'is not a whole entry of the log';
-  const where = url === undefined ? '' : ` from ${withoutSecrets(url)}`;
-  const sentence = `What came${where} at offset ${offset} ${what}. Read it from another node, and run "loglog verify" on that one.`;
-  return new LogError('DAMAGED', sentence, { offset });
 }

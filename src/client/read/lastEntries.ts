@@ -10,7 +10,7 @@ import { LogError } from '../../core/errors.ts';
 import { entryBytesOf, isData, kindSizeAt } from '../../format/entry.ts';
 import type { ReadNodes } from '../nodes/readNodes.ts';
 import type { Workspace } from '../wasm.ts';
-import type { FindBeginning } from './batchStream.ts';
+import type { FindBeginning } from './streamPlan.ts';
 import { walk } from './walk.ts';
 
 /** The offsets of the last data entries that it was given, at most so many. */

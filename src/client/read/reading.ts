@@ -3,8 +3,9 @@
 import { makeBookmark } from '../bookmark.ts';
 import type { ReadNodes } from '../nodes/readNodes.ts';
 import type { Workspace } from '../wasm.ts';
-import { BatchStream, type StreamPlan } from './batchStream.ts';
+import { BatchStream } from './batchStream.ts';
 import type { Batch, Entry } from './entries.ts';
+import type { StreamPlan } from './streamPlan.ts';
 
 /** The entries of a range of the log. Every iteration reads it anew, from the same place. */
 export interface Reading extends AsyncIterable<Entry>, AsyncDisposable {
