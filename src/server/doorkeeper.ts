@@ -8,6 +8,7 @@ import { isSameSecret } from '../node/sameSecret.ts';
 import type { HttpBody, HttpRequest } from './acceptor.ts';
 import { type Account, outWaitMs } from './accounts.ts';
 import { type Certificates, NO_CERTIFICATES } from './clientCertificates.ts';
+import type { Ending, Holder } from './holder.ts';
 
 /** The tokens of the log, as far as this node has them. */
 export interface Tokens {
@@ -17,15 +18,6 @@ export interface Tokens {
   hasExpired(of: Pick<TokenRecord, 'expiresMs'>): boolean;
   /** `changed` is called each time that tokens were put or removed; returns what ends that. */
   onChanged(changed: () => void): () => void;
-}
-
-/** Why a caller's token, or certificate, holds no more. */
-export type Ending = 'TOKEN_REVOKED' | 'TOKEN_EXPIRED';
-
-/** What stands on an identity. */
-export interface Holder {
-  /** That holds no more. Returns whether it has ended; false: it is called again in a moment, and `isLast` then that is the last time. */
-  ended(why: Ending, isLast: boolean): boolean;
 }
 
 interface Leaving {

@@ -4,9 +4,10 @@
 import { maxBatchBytes } from '../core/capacities.ts';
 import type { Greeted } from '../node/door.ts';
 import type { Engine } from '../node/engine.ts';
+import type { RequestLimits } from './appendRequests.ts';
 import type { Audit } from './audit.ts';
 import { helloOf } from './hello.ts';
-import { type RequestLimits, Requests } from './requests.ts';
+import { Requests } from './requests.ts';
 import type { Session } from './session.ts';
 
 export class Reception {
