@@ -3,8 +3,8 @@
 
 import { type Identity, NO_QUOTAS, QUOTA_NAMES, type Quotas } from '../core/access.ts';
 import { QUOTA_BURST_MS, QUOTA_OVERDRAFT_MS } from '../core/accessLimits.ts';
+import { type Pace, Party } from './inbox.ts';
 import type { Session } from './session.ts';
-import { type Pace, Party } from './turnBudget.ts';
 
 /** So much a second: what was taken above that is waited for. What was not used for {@link QUOTA_BURST_MS} may be taken at once. */
 export class Rate {

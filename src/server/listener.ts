@@ -12,6 +12,7 @@ import { type Accounts, AccountsPace } from './accounts.ts';
 import type { ClientSocket } from './clientSocket.ts';
 import type { ClientPlaces } from './descriptors.ts';
 import { CHALLENGE, type Doorkeeper, type Visitor } from './doorkeeper.ts';
+import { Inbox } from './inbox.ts';
 import { type CloseReason, Incidents, type Warn } from './incidents.ts';
 import { careful, carefully } from './mistakes.ts';
 import type { Origins } from './origins.ts';
@@ -19,7 +20,7 @@ import { Places, systemPlaces } from './places.ts';
 import { SendBudget } from './sendBudget.ts';
 import { Session } from './session.ts';
 import { Strangers } from './strangers.ts';
-import { type Budget, Inbox, TurnBudget } from './turnBudget.ts';
+import { type Budget, TurnBudget } from './turnBudget.ts';
 import { longestMessageMs, unfinished } from './unfinished.ts';
 
 export interface ListenerOptions {

@@ -28,6 +28,7 @@ import { EventLog } from './eventLog.ts';
 import { History } from './history.ts';
 import { Hosts } from './hosts.ts';
 import { httpAnswers } from './http.ts';
+import type { Inbox } from './inbox.ts';
 import type { Incidents } from './incidents.ts';
 import { Listener } from './listener.ts';
 import { MemoryGuard, processPorts, unfinishedBound, usedSharedBytes } from './memoryGuard.ts';
@@ -37,7 +38,7 @@ import { Reception } from './reception.ts';
 import { maxMessageBytes } from './requests.ts';
 import { SegmentDownloads } from './segmentDownloads.ts';
 import type { Session } from './session.ts';
-import { budgetOf, type Inbox } from './turnBudget.ts';
+import { budgetOf } from './turnBudget.ts';
 
 /** The parts of a list with commas. */
 function listOf(text: string): string[] {

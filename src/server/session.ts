@@ -31,7 +31,7 @@ import { encodeUploaded } from '../protocol/uploads.ts';
 import { type Account, outWaitMs } from './accounts.ts';
 import { type Actor, actorText } from './audit.ts';
 import type { ClientSocket } from './clientSocket.ts';
-import type { Ending, Holder } from './doorkeeper.ts';
+import type { Ending, Holder } from './holder.ts';
 import type { CloseReason, Incidents } from './incidents.ts';
 import { SendAccount, type SendBudget } from './sendBudget.ts';
 

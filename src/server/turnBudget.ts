@@ -15,16 +15,7 @@
 //     sockets are read. So the more has come from all, the less may come from one; never less than a client needs. What counts are
 //     messages, not time, which passes also when the machine stands still.
 
-import {
-  CROWDED_BACKLOG_BYTES,
-  CROWDED_BACKLOG_LOOK_MS,
-  CROWDED_MS,
-  CROWDED_ROUND_MS,
-  CROWDED_SLICE_MS,
-  HELD_PING_MS,
-  MAX_HELD_BYTES,
-  MAX_HELD_SIGNS,
-} from '../core/accessLimits.ts';
+import { CROWDED_BACKLOG_BYTES, CROWDED_BACKLOG_LOOK_MS, CROWDED_MS, CROWDED_ROUND_MS, CROWDED_SLICE_MS } from '../core/accessLimits.ts';
 import { assert } from '../core/assert.ts';
 import {
   CONTROL_FRAMES_PER_SECOND,
@@ -40,37 +31,10 @@ import {
   TURN_SLICE_MS,
 } from '../core/servingLimits.ts';
 import type { Loop } from '../node/loop.ts';
-import { CANCEL, CREDIT, MESSAGE_HEADER_BYTES } from '../protocol/client.ts';
+import { MESSAGE_HEADER_BYTES } from '../protocol/client.ts';
+import { HeldBack } from './heldBack.ts';
+import type { BudgetSession, Exceeded, Inbox, Party } from './inbox.ts';
 import { RequestQueue } from './requestQueue.ts';
-
-/** What of a connection the budget needs. */
-export interface BudgetSession {
-  readonly isClosed: boolean;
-  /** Asks for a sign of life, which is one. */
-  ping?(): void;
-}
-
-/** How fast a connection is served, by its quotas. */
-export interface Pace {
-  /** Until its next message may be handled; 0: now. */
-  readonly waitMs: number;
-  /** A message of so many bytes is handled. */
-  took(bytes: number): void;
-  /** So much has come that cannot wait that it is to be closed. */
-  readonly isOverdrawn: boolean;
-}
-
-/** Connections that take their turns together: those of one token, or one that is for itself. */
-export class Party<S extends BudgetSession> {
-  /** Those whose queues are not empty; the one whose turn is next comes first. */
-  readonly waiting = new Set<Inbox<S>>();
-  /** The turn that the following are about. */
-  turn = 0;
-  spentMs = 0;
-  isSliceOver = false;
-  /** Of all its connections: bytes of entries received and not acknowledged yet. */
-  unacknowledgedBytes = 0;
-}
 
 /** What one connection may have sent that was not handled. */
 export interface Budget {
@@ -92,48 +56,9 @@ export function budgetOf(limits: { readonly windowBytes: number; readonly maxBat
 /** The event loop and the clock. */
 export type TurnLoop = Pick<Loop, 'nowMs' | 'afterTurn' | 'after'>;
 
-const TOO_MUCH_HELD = 'more than its quota came, and too much of it waits: wait for answers';
-
 /** After so many requests, or bytes of them, the clock is looked at. */
 const CLOCK_REQUESTS = 16;
 const CLOCK_BYTES = 64 * 1024;
-
-/** What one connection has sent. */
-export class Inbox<S extends BudgetSession> {
-  readonly session: S;
-  readonly queue = new RequestQueue();
-  /** The turn that the following are about. */
-  turn = 0;
-  /** What has come in this turn, and what waited when it began. */
-  requests = 0;
-  bytes = 0;
-  /** Of them, those since the clock was looked at last. */
-  unclockedBytes = 0;
-  /** Pings and pongs that may come. */
-  controlFrames = MAX_CONTROL_FRAMES;
-  /** When the first message of this turn came; before any, when the connection was made. */
-  startedMs: number;
-  /** The turn's beginning when a message came last; 0: none has come yet. */
-  messageMs = 0;
-  isSliceOver = false;
-  /** When the clock was looked at last in this turn. */
-  clockedMs = 0;
-  party = new Party<S>();
-  /** Undefined: as fast as it can be. */
-  pace: Pace | undefined;
-  /** It waits for its pace, and not for its turn. */
-  isHeld = false;
-  /** CREDITs and CANCELs that came since. */
-  heldSigns = 0;
-
-  constructor(session: S, nowMs: number) {
-    this.session = session;
-    this.startedMs = nowMs;
-  }
-}
-
-/** Closes a connection. `isQuota`: for what its quota says, not for what any connection may send. */
-export type Exceeded<S> = (session: S, sentence: string, isQuota: boolean) => void;
 
 export class TurnBudget<S extends BudgetSession> {
   readonly #budget: Budget;
@@ -146,10 +71,7 @@ export class TurnBudget<S extends BudgetSession> {
   #isLookPlanned = false;
   /** Those of whose connections any waits; the one whose turn is next comes first. */
   readonly #waiting = new Set<Party<S>>();
-  /** Those that wait for their pace. */
-  readonly #held = new Set<Inbox<S>>();
-  #heldBytes = 0;
-  #heldRequests = 0;
+  readonly #held: HeldBack<S>;
   #queuedBytes = 0;
   #queuedRequests = 0;
   /** Messages, pings and pongs that have come in this turn and do not wait. */
@@ -180,6 +102,11 @@ export class TurnBudget<S extends BudgetSession> {
     this.#handle = handle;
     this.#exceeded = exceeded;
     this.#loop = loop;
+    const mayGoOn = (inbox: Inbox<S>): void => {
+      this.#await(inbox);
+      this.#planTurn();
+    };
+    this.#held = new HeldBack(exceeded, loop, mayGoOn);
   }
 
   /** Bytes of messages that wait, over all connections. */
@@ -206,7 +133,7 @@ export class TurnBudget<S extends BudgetSession> {
     const isStalled = this.#isStalled(inbox);
     if (!isStalled && this.#isUnfair(inbox)) return;
     const isHeld = this.#mustHold(inbox);
-    if (isHeld && this.#isTooMuch(inbox, message)) return;
+    if (isHeld && this.#held.isTooMuch(inbox, message)) return;
     if (!isHeld && !isStalled && inbox.queue.count === 0 && !this.#isSliceOver(inbox, message.byteLength)) {
       this.#handledRequests += 1;
       this.#take(inbox, message);
@@ -215,8 +142,8 @@ export class TurnBudget<S extends BudgetSession> {
     const cost = RequestQueue.costOf(message);
     if (isHeld) {
       this.#push(inbox, message);
-      if (inbox.isHeld) this.#countHeld(cost, 1);
-      else this.#hold(inbox);
+      if (inbox.isHeld) this.#held.grew(cost);
+      else this.#held.hold(inbox);
       return;
     }
     // Without memory for queues, each message that comes makes room for itself: order comes before turns.
@@ -283,73 +210,10 @@ export class TurnBudget<S extends BudgetSession> {
     return pace !== undefined && (isHeld || (queue.count === 0 && pace.waitMs > 0));
   }
 
-  /**
-   * Closes the connection, and returns true, when it sends more than somebody who waits for answers, or when more of its party is held back than of any other,
-   * and there is no room for all. Of another one that has more a connection is closed for it.
-   */
-  #isTooMuch(inbox: Inbox<S>, message: ArrayBuffer): boolean {
-    const opcode = message.byteLength === 0 ? 0 : new Uint8Array(message)[0];
-    if (opcode === CREDIT || opcode === CANCEL) inbox.heldSigns += 1;
-    const cost = RequestQueue.costOf(message);
-    if (inbox.heldSigns > MAX_HELD_SIGNS) this.#exceeded(inbox.session, TOO_MUCH_HELD, true);
-    while (!inbox.session.isClosed && this.#heldBytes + cost > MAX_HELD_BYTES) {
-      const most = this.#mostHeld(inbox, cost);
-      this.#exceeded(most.session, TOO_MUCH_HELD, true);
-      this.#release(most);
-    }
-    return inbox.session.isClosed;
-  }
-
-  /** Of the party of which most is held back, once `cost` bytes of `comes` are, the connection of which most is. */
-  #mostHeld(comes: Inbox<S>, cost: number): Inbox<S> {
-    const bytes = new Map<Party<S>, number>([[comes.party, cost]]);
-    for (const { party, queue } of this.#held) bytes.set(party, (bytes.get(party) ?? 0) + queue.bytes);
-    let most = comes;
-    const more = (a: Inbox<S>, b: Inbox<S>): boolean =>
-      a.party === b.party ? a.queue.bytes > b.queue.bytes : (bytes.get(a.party) ?? 0) > (bytes.get(b.party) ?? 0);
-    for (const inbox of this.#held) if (more(inbox, most)) most = inbox;
-    return most;
-  }
-
-  /** What it has sent waits until its quota allows it. Whoever waits hears that the node is there. */
-  #hold(inbox: Inbox<S>): void {
-    if (inbox.isHeld || inbox.pace === undefined) return;
-    inbox.isHeld = true;
-    this.#held.add(inbox);
-    this.#countHeld(inbox.queue.bytes, inbox.queue.count);
-    inbox.party.waiting.delete(inbox);
-    const look = (): void => {
-      const { pace, session, queue } = inbox;
-      this.#release(inbox);
-      inbox.isHeld = false;
-      if (pace === undefined || session.isClosed || queue.count === 0) return;
-      if (pace.waitMs > 0) {
-        session.ping?.();
-        this.#hold(inbox);
-        return;
-      }
-      inbox.heldSigns = 0;
-      this.#await(inbox);
-      this.#planTurn();
-    };
-    this.#loop.after(Math.min(HELD_PING_MS, Math.ceil(inbox.pace.waitMs)), look, true);
-  }
-
-  /** What it has sent is not held back any more. */
-  #release(inbox: Inbox<S>): void {
-    if (this.#held.delete(inbox)) this.#countHeld(-inbox.queue.bytes, -inbox.queue.count);
-  }
-
-  #countHeld(bytes: number, requests: number): void {
-    this.#heldBytes += bytes;
-    this.#heldRequests += requests;
-    assert(this.#heldBytes >= 0 && this.#heldRequests >= 0, 'what is held back is let go once');
-  }
-
   /** Closes the connection, and returns true, when it has more than its share of all that has come. */
   #isUnfair(inbox: Inbox<S>): boolean {
     // What waits for a quota, for however long, takes nobody's time meanwhile.
-    const all = this.#handledRequests + this.#queuedRequests - this.#heldRequests + this.#goneRequests;
+    const all = this.#handledRequests + this.#queuedRequests - this.#held.requests + this.#goneRequests;
     if (all <= CROWDED_REQUESTS || inbox.requests <= FAIR_REQUESTS) return false;
     if (inbox.requests <= FAIR_REQUESTS_MAX * (CROWDED_REQUESTS / all) ** 2) return false;
     this.#exceeded(
@@ -384,7 +248,7 @@ export class TurnBudget<S extends BudgetSession> {
     this.#left(inbox.queue.bytes, inbox.queue.count);
     const held = this.#held.has(inbox) ? inbox.queue.count : 0;
     this.#goneRequests += (inbox.turn === this.#turn ? inbox.requests : inbox.queue.count) - held;
-    this.#release(inbox);
+    this.#held.release(inbox);
     inbox.queue.clear();
     inbox.party.waiting.delete(inbox);
   }
@@ -479,7 +343,7 @@ export class TurnBudget<S extends BudgetSession> {
     const sliceMs = this.#sliceMs(inbox);
     while (inbox.queue.count > 0 && nowMs - startedMs <= sliceMs) {
       if (inbox.pace !== undefined && inbox.pace.waitMs > 0) {
-        this.#hold(inbox);
+        this.#held.hold(inbox);
         break;
       }
       if (this.#isStalled(inbox)) break;

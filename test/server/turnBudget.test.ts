@@ -11,8 +11,9 @@ import {
   TURN_SLICE_MS,
 } from '../../src/core/servingLimits.ts';
 import { CREDIT } from '../../src/protocol/client.ts';
+import { Inbox } from '../../src/server/inbox.ts';
 import { RequestQueue } from '../../src/server/requestQueue.ts';
-import { type Budget, budgetOf, Inbox, TurnBudget } from '../../src/server/turnBudget.ts';
+import { type Budget, budgetOf, TurnBudget } from '../../src/server/turnBudget.ts';
 
 interface TestSession {
   readonly name: string;
