@@ -127,6 +127,12 @@ export function basesIn(data: string): number[] {
     .sort((a, b) => a - b);
 }
 
+/** Whether no segment before the start that `data` says is left: files go one after the other, after the start has moved. */
+export function hasRemoved(data: string): boolean {
+  const { start, removeFrom } = identityIn(data);
+  return removeFrom === start;
+}
+
 export function identityIn(data: string): Record<string, unknown> {
   return JSON.parse(readFileSync(join(data, 'node.json'), 'utf8')) as Record<string, unknown>;
 }

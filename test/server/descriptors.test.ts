@@ -1,7 +1,7 @@
 // Nodes with few descriptors, or none: real processes under a real limit of open files.
 
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { LogError } from '../../src/core/errors.ts';
@@ -52,6 +52,21 @@ function setLimit({ pid }: ProcessNode, limit: number | undefined): void {
   const hard = /^Max open files\s+\d+\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/limits`, 'utf8'))?.[1] ?? '';
   const { status } = spawnSync('prlimit', ['--pid', String(pid), `--nofile=${limit ?? hard}:${hard}`]);
   expect(status).toBe(0);
+}
+
+/** Connections and listeners that the process has; one that it has not taken yet is the system's. */
+function socketsOf({ pid }: ProcessNode): number {
+  const directory = `/proc/${pid}/fd`;
+  return readdirSync(directory).filter((name) => targetOf(`${directory}/${name}`).startsWith('socket:')).length;
+}
+
+/** Where a link leads; nowhere when it has gone since it was listed. */
+function targetOf(link: string): string {
+  try {
+    return readlinkSync(link);
+  } catch {
+    return '';
+  }
 }
 
 /** Leaves the process none, whatever it closes: the numbers below are those of its standard streams, which stay. */
@@ -128,8 +143,11 @@ describe('a node that has no descriptor left', () => {
     const client = await connect(node);
     const receipts = await appendAll(client, new Array<Buffer>(12).fill(payloadOf(30_000, 1)));
     await eventually(async () => (await node.status()).segments.sealed > 4, 'segments are sealed');
+    const before = socketsOf(node);
     const statusSocket = await openSocket(node);
     const metricsSocket = await openSocket(node);
+    // The system connects them; the node takes them when it comes to it.
+    await eventually(() => socketsOf(node) >= before + 2, 'the node has taken both connections');
     takeAll(node);
     // The first cold read needs a thread, which needs descriptors.
     expect(await codeOf(client.read(LOG_HEAD_BYTES))).toBe('OVERLOADED');
