@@ -1,13 +1,14 @@
 // Contexts: names for clusters, each with an address and what is shown there, in a file of the user. A context is taken whole: its token goes to its own
 // address and nowhere else.
 
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, type Stats, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { checkTokenText } from '../client/nodes/token.ts';
 import { nearest } from '../client/optionNames.ts';
 import { LogError } from '../core/errors.ts';
+import { diskFailure } from '../storage/nodeDisk.ts';
 import { parseUrls } from './arguments.ts';
 
 /** Where a cluster is, and what is shown there. Files are absolute paths. */
@@ -66,7 +67,7 @@ function isContexts(value: unknown): value is Contexts {
 
 /** All contexts; none where there is no file. Throws a LogError `USAGE` for a file that others may read, or that is none. */
 export function readContexts(path = contextsFile()): Contexts {
-  const status = statSync(path, { throwIfNoEntry: false });
+  const status = statusOf(path);
   if (status === undefined) return { contexts: {} };
   if ((status.mode & OTHERS) !== 0) {
     throw new LogError('USAGE', `${path} may have tokens, and others may read or change it: chmod 600 ${path}`);
@@ -80,8 +81,29 @@ export function readContexts(path = contextsFile()): Contexts {
   throw new LogError('USAGE', `${path} has something else than contexts: remove it, and make them again with loglog context set`);
 }
 
-/** Replaces the file, for its owner alone. */
+/** Undefined: there is no such file. Throws a LogError `USAGE` where nobody says whether there is. */
+function statusOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (thrown) {
+    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new LogError(
+      'USAGE',
+      `whether there are contexts in ${path} cannot be seen (${why}): set HOME or XDG_CONFIG_HOME to a folder of this user's, or say where to go with --url`,
+    );
+  }
+}
+
+/** Replaces the file, for its owner alone. Throws a LogError `IO`. */
 export function writeContexts(contexts: Contexts, path = contextsFile()): void {
+  try {
+    replace(contexts, path);
+  } catch (thrown) {
+    throw diskFailure('writing', path, undefined, thrown);
+  }
+}
+
+function replace(contexts: Contexts, path: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const next = `${path}.${process.pid}`;
   // What a process of this number left, which others may have open, or a link to somewhere else.
@@ -114,6 +136,8 @@ function chosen(command: Command): Context | undefined {
   }
   if (named !== undefined) return contextOf(readContexts(), named);
   if (source === 'env') return undefined;
+  // What is asked of a directory is asked of no node.
+  if (command.getOptionValueSource('data') === 'cli') return undefined;
   // What begins a node of its own where it is told no address, as `loglog bench` does, goes to no other one unasked.
   if (command.opts<{ url?: readonly string[] }>().url?.length === 0) return undefined;
   const all = readContexts();

@@ -3,6 +3,7 @@
 import type { Worker } from 'node:worker_threads';
 import { outOfDescriptors } from '../core/descriptors.ts';
 import { type ErrorCode, LogError } from '../core/errors.ts';
+import { diskFailure } from '../storage/nodeDisk.ts';
 import { stderr } from './stderr.ts';
 
 export const EXIT = {
@@ -31,11 +32,20 @@ export function exitCodeOf(error: unknown): number {
   return (error instanceof LogError ? EXIT_OF[error.code] : undefined) ?? EXIT.FAILURE;
 }
 
+/** What a system says of a file that it does not give, or does not take: no fault of the program's. */
+const SYSTEM_REFUSALS = ['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'EIO', 'ELOOP', 'ENAMETOOLONG', 'ENOMEM', 'EMFILE', 'ENFILE'];
+
+function isOfFiles(error: unknown): error is Error & { readonly syscall: string; readonly path: string } {
+  if (!(error instanceof Error && 'code' in error && 'syscall' in error && 'path' in error)) return false;
+  return typeof error.path === 'string' && typeof error.syscall === 'string' && SYSTEM_REFUSALS.includes(String(error.code));
+}
+
 /** What to print for `error`: its sentence if it can be expected, else its stack and a word of apology. */
 export function explain(error: unknown): string {
   if (error instanceof LogError) return error.message;
   const sentence = outOfDescriptors(error);
   if (sentence !== undefined) return sentence;
+  if (isOfFiles(error)) return `${diskFailure(error.syscall, error.path, undefined, error).message}; nothing more was done`;
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return `this is a bug in loglog; please report it with what you did:\n${stack}`;
 }

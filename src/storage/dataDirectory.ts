@@ -13,6 +13,7 @@ import {
   baseOfName,
   IDENTITY_FILE,
   isOurTemporary,
+  isRequestTemporary,
   LOCK_FILE,
   RESTORE_FILE,
   TEMPORARY_SUFFIX,
@@ -37,13 +38,7 @@ export interface GivenIdentity {
 }
 
 /** In a directory that is empty all the same. A first token may be asked for before the first start. */
-const MAY_BE_THERE = [
-  LOCK_FILE,
-  `${IDENTITY_FILE}${TEMPORARY_SUFFIX}`,
-  TOKEN_REQUEST_FILE,
-  `${TOKEN_REQUEST_FILE}${TEMPORARY_SUFFIX}`,
-  'lost+found',
-];
+const MAY_BE_THERE = [LOCK_FILE, `${IDENTITY_FILE}${TEMPORARY_SUFFIX}`, TOKEN_REQUEST_FILE, 'lost+found'];
 
 /** No node.json and no vote is nearly as large. */
 const MAX_IDENTITY_BYTES = 64 * 1024;
@@ -76,7 +71,7 @@ export function readIdentity(disk: Disk, directory: string): Identity | undefine
       `${directory} is not a LogLog data directory yet: a restore into it did not come to its end; run loglog restore again, or remove the directory`,
     );
   }
-  const foreign = names.filter((name) => !MAY_BE_THERE.includes(name));
+  const foreign = names.filter((name) => !MAY_BE_THERE.includes(name) && !isRequestTemporary(name));
   if (foreign.length > 0) {
     throw new LogError(
       'NOT_A_DATA_DIRECTORY',

@@ -14,13 +14,16 @@ export const RESTORE_FILE = 'restore.tmp';
 /** What comes after the name of a file that is being replaced. */
 export const TEMPORARY_SUFFIX = '.tmp';
 
+/** A request for a token while it is written, by a process of its own beside the node's: with a number drawn for it. */
+const REQUEST_TEMPORARY_PATTERN = /^token-request(\.\d{1,10})?\.tmp$/;
+
 const DAMAGED_SUFFIX = '.damaged';
 
 const SEGMENT_PATTERN = /^(\d{20})\.segment$/;
 const INDEX_PATTERN = /^(\d{20})\.index$/;
 const SEGMENT_NAME_LENGTH = 28;
 const INDEX_NAME_LENGTH = 26;
-const TEMPORARY_PATTERN = /^(node\.json|vote|restore|scrub|token-request|\d{20}\.index|\d{20}\.healing|spare-\d{1,16})\.tmp$/;
+const TEMPORARY_PATTERN = /^(node\.json|vote|restore|scrub|\d{20}\.index|\d{20}\.healing|spare-\d{1,16})\.tmp$/;
 
 /** `00000000000000000000.segment`: the segment whose first entry has log offset `base`. */
 export function segmentName(base: number): string {
@@ -50,6 +53,16 @@ export function spareName(number: number): string {
 /** Whether `name` is one that LogLog gives to files that are unfinished or spare: all of them are removed when a node starts. */
 export function isOurTemporary(name: string): boolean {
   return TEMPORARY_PATTERN.test(name);
+}
+
+/** What a request for a token is called while it is written; `drawn`, 0 to 2^31, tells those apart that are written at once. */
+export function requestTemporaryName(drawn: number): string {
+  return `${TOKEN_REQUEST_FILE}.${drawn}${TEMPORARY_SUFFIX}`;
+}
+
+/** Whether `name` is one of those: whoever asks for a token next removes it once it is old. A node lets it be: somebody may be writing to it. */
+export function isRequestTemporary(name: string): boolean {
+  return REQUEST_TEMPORARY_PATTERN.test(name);
 }
 
 /** The number that `name`, of `length` characters, was made from by one of the functions above; undefined when it was not. */

@@ -21,7 +21,8 @@ const REASONS: Readonly<Record<string, string>> = {
   ENFILE: `out of descriptors: this machine may have no more open files and sockets; ${RAISE_LIMIT}`,
 };
 
-function failure(operation: string, path: string, position: number | undefined, thrown: unknown): LogError {
+/** What the system said of `operation` on `path`, as a LogError `IO`. */
+export function diskFailure(operation: string, path: string, position: number | undefined, thrown: unknown): LogError {
   const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : 'unknown';
   const reason = REASONS[code] ?? (thrown instanceof Error ? thrown.message : String(thrown));
   const where = position === undefined ? path : `${path} at byte ${position}`;
@@ -77,7 +78,7 @@ export class NodeDisk implements Disk {
       try {
         return call();
       } catch (thrown) {
-        const error = failure(operation, path, undefined, thrown);
+        const error = diskFailure(operation, path, undefined, thrown);
         if (!isOutOfDescriptors(error.details.errno) || performance.now() >= untilMs) throw error;
         Atomics.wait(pauseWord, 0, 0, DESCRIPTOR_PAUSE_MS);
       }
@@ -108,7 +109,7 @@ export class NodeDisk implements Disk {
     try {
       return call();
     } catch (thrown) {
-      throw thrown instanceof LogError ? thrown : failure(operation, path, position, thrown);
+      throw thrown instanceof LogError ? thrown : diskFailure(operation, path, position, thrown);
     }
   }
 
@@ -264,7 +265,7 @@ export class NodeDisk implements Disk {
     try {
       if (fs.statSync(path).isDirectory()) return true;
     } catch (thrown) {
-      const error = failure('looking at', path, undefined, thrown);
+      const error = diskFailure('looking at', path, undefined, thrown);
       // ENOTDIR: a parent is something else, which is found next.
       if (error.details.errno === 'ENOENT' || error.details.errno === 'ENOTDIR') return false;
       throw error;
@@ -276,7 +277,7 @@ export class NodeDisk implements Disk {
     try {
       fs.mkdirSync(path, { mode: 0o700 });
     } catch (thrown) {
-      const error = failure('making', path, undefined, thrown);
+      const error = diskFailure('making', path, undefined, thrown);
       if (error.details.errno === 'ENOENT') {
         throw new LogError('IO', `making ${path} failed (ENOENT): ${dirname(path)} takes no directories; name another one`, error.details);
       }

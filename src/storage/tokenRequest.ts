@@ -5,6 +5,7 @@
 //
 // It is left by `loglog token create --data`, beside a node that runs or not, which never touches the log: two writers would fork it.
 
+import { randomInt } from 'node:crypto';
 import * as fs from 'node:fs';
 import { viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
@@ -12,7 +13,8 @@ import { type AccessChange, accessPayload, readAccess } from '../format/access.t
 import { FORMAT_VERSION, refuseOtherFormat } from '../format/version.ts';
 import { xxh64 } from '../format/xxh64.ts';
 import type { Disk } from './disk.ts';
-import { TOKEN_REQUEST_FILE } from './names.ts';
+import { isRequestTemporary, requestTemporaryName, TOKEN_REQUEST_FILE } from './names.ts';
+import { diskFailure, NodeDisk } from './nodeDisk.ts';
 
 const MAGIC = 0x5254_4c4c; // "LLTR"
 const HEADER_BYTES = 16;
@@ -22,6 +24,8 @@ const MAX_REQUEST_BYTES = 256;
 /** Nobody but the owner may do anything with it. */
 const OWNER_ALONE = 0o600;
 const OTHERS = 0o077;
+/** A request is written within this time, or its process is gone. */
+const UNFINISHED_MS = 60_000;
 
 /** A token that is asked for. */
 export type TokenRequest = Extract<AccessChange, { readonly what: 'put' }>;
@@ -59,7 +63,7 @@ function refusal(path: string, sentence: string): LogError {
 
 /**
  * The request in `directory`; undefined: there is none. Throws a LogError when there is one that is not followed: others than the directory's owner may have
- * written it, or it is damaged.
+ * written it, it is damaged, or the disk does not give it.
  */
 export function readTokenRequest(directory: string): TokenRequest | undefined {
   const path = `${directory}/${TOKEN_REQUEST_FILE}`;
@@ -76,20 +80,23 @@ export function readTokenRequest(directory: string): TokenRequest | undefined {
     );
   }
   try {
-    const { uid, mode, size } = checkedFacts(file, path);
-    const ownerUid = fs.statSync(directory).uid;
-    if (uid !== ownerUid || (mode & OTHERS) !== 0) {
-      const found = `it is of user ${uid} and of mode ${(mode & 0o777).toString(8).padStart(3, '0')}, and is to be of user ${ownerUid} and of mode 600`;
-      throw refusal(
-        path,
-        `asks for a token, but others than the owner of the directory may have written it: ${found}; nothing of it is done`,
-      );
-    }
-    const bytes = new Uint8Array(size);
-    return decodeTokenRequest(bytes.subarray(0, fs.readSync(file, bytes, 0, size, 0)), path);
+    return diskCall('reading', path, () => requestIn(file, path, fs.statSync(directory).uid));
   } finally {
     fs.closeSync(file);
   }
+}
+
+function requestIn(file: number, path: string, ownerUid: number): TokenRequest {
+  const { uid, mode, size } = checkedFacts(file, path);
+  if (uid !== ownerUid || (mode & OTHERS) !== 0) {
+    const found = `it is of user ${uid} and of mode ${(mode & 0o777).toString(8).padStart(3, '0')}, and is to be of user ${ownerUid} and of mode 600`;
+    throw refusal(
+      path,
+      `asks for a token, but others than the owner of the directory may have written it: ${found}; nothing of it is done`,
+    );
+  }
+  const bytes = new Uint8Array(size);
+  return decodeTokenRequest(bytes.subarray(0, fs.readSync(file, bytes, 0, size, 0)), path);
 }
 
 function checkedFacts(file: number, path: string): fs.Stats {
@@ -106,13 +113,13 @@ export function removeTokenRequest(disk: Disk, directory: string, id: string, th
 }
 
 /**
- * Leaves a request in `directory`, durably: for its owner, or for root in the owner's name. Throws a LogError `USAGE` where one waits already, or for anybody
- * else.
+ * Leaves a request in `directory`, durably: for its owner, or for root in the owner's name. Of several at once one is left. Throws a LogError `USAGE` where one
+ * waits already, or for anybody else, and `IO`; nothing was changed then.
  */
 export function leaveTokenRequest(directory: string, request: TokenRequest): void {
+  const disk = new NodeDisk();
   const path = `${directory}/${TOKEN_REQUEST_FILE}`;
-  const temporary = `${path}.tmp`;
-  const { uid, gid } = fs.statSync(directory);
+  const { uid, gid } = diskCall('looking at', directory, () => fs.statSync(directory));
   const self = process.geteuid?.() ?? uid;
   if (self !== uid && self !== 0) {
     throw new LogError(
@@ -120,27 +127,56 @@ export function leaveTokenRequest(directory: string, request: TokenRequest): voi
       `${directory} is of user ${uid}, and this is user ${self}: only its owner may ask for a token there; nothing was changed`,
     );
   }
-  if (fs.existsSync(path)) {
-    throw new LogError(
-      'USAGE',
-      `${path} is there already: its node takes it within some seconds, or when it is started; nothing was changed. If the token of that request is lost, remove the file, and try again`,
-    );
-  }
-  fs.rmSync(temporary, { force: true });
-  const file = fs.openSync(temporary, 'wx', OWNER_ALONE);
+  if (disk.has(path)) throw waitsAlready(path);
+  removeOld(disk, directory);
+  const temporary = `${directory}/${requestTemporaryName(randomInt(2 ** 31))}`;
+  const file = disk.create(temporary);
   try {
-    fs.fchmodSync(file, OWNER_ALONE);
-    if (self !== uid) fs.fchownSync(file, uid, gid);
-    fs.writeSync(file, encodeTokenRequest(request));
-    fs.fsyncSync(file);
+    diskCall('giving away', temporary, () => {
+      fs.fchmodSync(file, OWNER_ALONE);
+      if (self !== uid) fs.fchownSync(file, uid, gid);
+    });
+    disk.write(file, [encodeTokenRequest(request)], 0);
+    disk.dataSync(file);
+    putInPlace(disk, temporary, path);
   } finally {
-    fs.closeSync(file);
+    disk.close(file);
+    if (disk.has(temporary)) disk.remove(temporary);
   }
-  fs.renameSync(temporary, path);
-  const itself = fs.openSync(directory, 'r');
+  disk.syncDirectory(directory);
+}
+
+/** Gives the file its name, unless another one has it by now, from whoever asked at the same moment. */
+function putInPlace(disk: Disk, temporary: string, path: string): void {
   try {
-    fs.fsyncSync(itself);
-  } finally {
-    fs.closeSync(itself);
+    if (!disk.link(temporary, path)) disk.rename(temporary, path);
+  } catch (thrown) {
+    throw thrown instanceof LogError && thrown.details.errno === 'EEXIST' ? waitsAlready(path) : thrown;
+  }
+}
+
+function waitsAlready(path: string): LogError {
+  return new LogError(
+    'USAGE',
+    `${path} is there already: its node takes it within some seconds, or when it is started; nothing was changed. If the token of that request is lost, remove the file, and try again`,
+  );
+}
+
+/** Removes what runs that were cut short have left; no file that somebody may be writing. */
+function removeOld(disk: Disk, directory: string): void {
+  for (const name of disk.list(directory).filter(isRequestTemporary)) {
+    const path = `${directory}/${name}`;
+    const stat = fs.lstatSync(path, { throwIfNoEntry: false });
+    if (stat?.isFile() === true && Date.now() - stat.mtimeMs > UNFINISHED_MS)
+      diskCall('removing', path, () => fs.rmSync(path, { force: true }));
+  }
+}
+
+/** Runs `call`. What the system says becomes a LogError `IO`. */
+function diskCall<T>(operation: string, path: string, call: () => T): T {
+  try {
+    return call();
+  } catch (thrown) {
+    throw thrown instanceof LogError ? thrown : diskFailure(operation, path, undefined, thrown);
   }
 }

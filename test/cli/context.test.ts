@@ -1,11 +1,12 @@
 // Contexts: which one a command goes by, who may read them, and that a token goes to its own address alone.
 
-import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { urlOption } from '../../src/cli/arguments.ts';
 import { contextOption, contextsFile, readContexts, takeContext, writeContexts } from '../../src/cli/contexts.ts';
+import { explain } from '../../src/cli/exit.ts';
 import { tlsTrustOptions } from '../../src/cli/tlsTrust.ts';
 import { tokenFileOption } from '../../src/cli/token.ts';
 import { runCommand, startServer, stopServers, temporaryDirectory } from '../support/server.ts';
@@ -150,6 +151,24 @@ describe('the file', () => {
     writeFileSync(contextsFile(), text, { mode: 0o600 });
     expect(() => readContexts()).toThrow(/contexts/);
   });
+});
+
+test('where nobody may look whether there are contexts that is said, and what needs none goes on', async () => {
+  // As of the home directory of another user; a ring of links says it to root, too.
+  symlinkSync(join(home, 'ring'), join(home, 'ring'));
+  vi.stubEnv('XDG_CONFIG_HOME', join(home, 'ring'));
+  expect(() => taken()).toThrow(/^whether there are contexts in .*contexts\.json cannot be seen \(ELOOP: .*set HOME or XDG_CONFIG_HOME/);
+  expect(taken('--url', 'ws://x:1').url).toBe('ws://x:1');
+  expect(() => writeContexts({ contexts: {} })).toThrow(/^writing .*contexts\.json failed \(ELOOP\)/);
+  const data = join(home, 'data');
+  const made = await runCommand(['token', 'create', '--scopes', 'admin', '--data', data]);
+  expect([made.code, existsSync(join(data, 'token-request'))]).toEqual([0, true]);
+});
+
+test('what the system refuses of a file is no bug of the program', () => {
+  const refused = Object.assign(new Error('EROFS: read-only file system, open'), { code: 'EROFS', syscall: 'open', path: '/x/y' });
+  expect(explain(refused)).toBe('open /x/y failed (EROFS): the file system is read-only; nothing more was done');
+  expect(explain(Object.assign(refused, { code: 'EBADF' }))).toContain('this is a bug in loglog');
 });
 
 test('commands go by a context that is made, used and removed, and never show its token', async () => {

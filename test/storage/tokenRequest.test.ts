@@ -5,6 +5,7 @@ import {
   chmodSync,
   chownSync,
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -12,12 +13,14 @@ import {
   statSync,
   symlinkSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { beforeEach, expect, it, onTestFinished } from 'vitest';
+import { beforeEach, expect, it, onTestFinished, vi } from 'vitest';
 import { NO_QUOTAS } from '../../src/core/access.ts';
-import { NodeDisk } from '../../src/storage/nodeDisk.ts';
+import { readIdentity, removeTemporaries } from '../../src/storage/dataDirectory.ts';
+import { diskFailure, NodeDisk } from '../../src/storage/nodeDisk.ts';
 import {
   decodeTokenRequest,
   encodeTokenRequest,
@@ -78,10 +81,39 @@ it('is left once, for the owner alone, whole or not at all; read, and removed wh
   removeTokenRequest(disk, directory, REQUEST.record.id, readTokenRequest(directory));
   removeTokenRequest(disk, directory, REQUEST.record.id, readTokenRequest(directory));
   expect(existsSync(path)).toBe(false);
-  // What a run that was cut short has left does no harm.
-  writeFileSync(`${path}.tmp`, 'half');
+});
+
+it('what a run that was cut short has left does no harm, and is removed once nobody can be writing it any more', () => {
+  for (const name of ['token-request.tmp', 'token-request.17.tmp', 'token-request.18.tmp']) writeFileSync(join(directory, name), 'half');
+  for (const name of ['token-request.tmp', 'token-request.17.tmp']) utimesSync(join(directory, name), 1, 1);
+  mkdirSync(join(directory, 'token-request.19.tmp'));
+  utimesSync(join(directory, 'token-request.19.tmp'), 1, 1);
+  // A node begins beside it, also in a directory that has nothing else yet.
+  const disk = new NodeDisk();
+  expect(readIdentity(disk, directory)).toBeUndefined();
+  removeTemporaries(disk, directory);
   leaveTokenRequest(directory, REQUEST);
+  expect(readdirSync(directory).sort()).toEqual(['token-request', 'token-request.18.tmp', 'token-request.19.tmp']);
+});
+
+it('of two that are left at once one is there, whole, and the other is told', () => {
+  const other: TokenRequest = { ...REQUEST, record: { ...REQUEST.record, id: '00000000010' } };
+  const sync = vi.spyOn(NodeDisk.prototype, 'dataSync').mockImplementationOnce(() => leaveTokenRequest(directory, other));
+  onTestFinished(() => sync.mockRestore());
+  expect(() => leaveTokenRequest(directory, REQUEST)).toThrow('is there already');
+  expect(readTokenRequest(directory)).toEqual(other);
   expect(readdirSync(directory)).toEqual(['token-request']);
+});
+
+it('where the disk takes none it says so, and leaves nothing', () => {
+  const full = Object.assign(new Error('ENOSPC: no space left on device, fdatasync'), { code: 'ENOSPC' });
+  const sync = vi.spyOn(NodeDisk.prototype, 'dataSync').mockImplementationOnce(() => {
+    throw diskFailure('syncing', path, undefined, full);
+  });
+  onTestFinished(() => sync.mockRestore());
+  expect(() => leaveTokenRequest(directory, REQUEST)).toThrow(/^syncing .*token-request failed \(ENOSPC\): no space is left/);
+  expect(readdirSync(directory)).toEqual([]);
+  expect(() => leaveTokenRequest(join(directory, 'none'), REQUEST)).toThrow(/^looking at .*none failed \(ENOENT\)/);
 });
 
 const WRONG: Readonly<Record<string, readonly [make: () => unknown, says: RegExp]>> = {
