@@ -187,7 +187,7 @@ describe.runIf(CHROMIUM !== undefined)('browser: the client in Chromium', () => 
       expected.push(...Array.from({ length: 20 }, (_, i) => `100000 ${i} ${i}`));
       expect(found).toEqual(expected);
     } while ((await placed()) === 0);
-  }, 120_000);
+  });
 
   test('a failed condition and a wrong offset are errors with stable codes', async () => {
     const codes = await page.evaluate(async (url) => {

@@ -90,7 +90,7 @@ it('a backup has nothing of tokens but ids, and what is restored of it has none,
     2,
     expect.stringContaining('was begun without the tokens of the log; nothing was changed'),
   ]);
-}, 120_000);
+});
 
 it('with --tokens it has them, and they are in force again in the same cluster alone', async () => {
   const folder = join(directory, 'with');
@@ -101,4 +101,4 @@ it('with --tokens it has them, and they are in force again in the same cluster a
   expect(await tokensOf(same)).toEqual(await log.tokens());
   expect(await ok('restore', folder, other)).toMatchObject({ tokens: 0, droppedTokens: 1 });
   expect(tellers(other)).toEqual([]);
-}, 120_000);
+});

@@ -15,7 +15,7 @@ import { CLI, runCommand, spawnCommand, startServer, stopServers, temporaryDirec
 
 /** Little memory: three nodes run at once. */
 const SMALL = ['--segment-bytes', '1048576', '--slots', '3'];
-const WAIT = { timeout: 30_000 };
+const WAIT = { timeout: 60_000 };
 
 interface Announced {
   readonly nodes: readonly {

@@ -198,9 +198,9 @@ describe('tail', () => {
     child.stdout.on('data', (part: Buffer) => {
       text += part.toString();
     });
-    await expect.poll(() => text, { timeout: 20_000 }).toBe('y\nz\n');
+    await expect.poll(() => text).toBe('y\nz\n');
     await run(['append', 'later']);
-    await expect.poll(() => text, { timeout: 20_000 }).toBe('y\nz\nlater\n');
+    await expect.poll(() => text).toBe('y\nz\nlater\n');
     child.kill('SIGINT');
     expect(await once(child, 'close')).toEqual([0, null]);
   });
@@ -228,11 +228,11 @@ describe('tail', () => {
       text += part.toString();
     });
     await run(['append', 'a'], '', first.url);
-    await expect.poll(() => text, { timeout: 20_000 }).toBe('a\n');
+    await expect.poll(() => text).toBe('a\n');
     await first.stop();
     const second = await startServer({ data, flags });
     await run(['append', 'b'], '', second.url);
-    await expect.poll(() => text, { timeout: 20_000 }).toBe('a\nb\n');
+    await expect.poll(() => text).toBe('a\nb\n');
     child.kill('SIGTERM');
     await once(child, 'close');
     await second.stop();
@@ -277,7 +277,7 @@ describe('status and bench', () => {
     const child = spawnCommand(['bench', '--data', data, '--entries', isInterrupted ? '100000000' : '2000', '--samples', '20', '--json']);
     const closed = once(child, 'close');
     if (isInterrupted) {
-      await expect.poll(() => existsSync(join(data, readdirSync(data)[0] ?? '', 'data', 'vote')), { timeout: 20_000 }).toBe(true);
+      await expect.poll(() => existsSync(join(data, readdirSync(data)[0] ?? '', 'data', 'vote'))).toBe(true);
       child.kill('SIGINT');
     }
     expect(await closed).toEqual([isInterrupted ? 130 : 0, null]);
@@ -293,7 +293,7 @@ describe('serve', () => {
     child.stderr.on('data', (part: Buffer) => {
       stderr += part.toString();
     });
-    await expect.poll(() => stderr, { timeout: 20_000 }).toContain('loglog tail');
+    await expect.poll(() => stderr).toContain('loglog tail');
     expect(stderr).toMatch(/listens on ws:\/\/127\.0\.0\.1:\d+/);
     expect(stderr).toContain(data);
     child.kill('SIGTERM');

@@ -16,7 +16,7 @@ interface Answer {
   readonly stderr: string;
 }
 
-test('names are listed, shown, begun anew and forgotten, and whoever had them can keep no more', { timeout: 120_000 }, async () => {
+test('names are listed, shown, begun anew and forgotten, and whoever had them can keep no more', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'loglog-consumer-'));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   const run = async (...words: string[]): Promise<Answer> => {

@@ -44,29 +44,25 @@ async function expectSentence(command: readonly string[], says: RegExp): Promise
 }
 
 describe.each(Object.entries(KINDS))('R12: %s', (_kind, { make, says }) => {
-  it.each(Object.entries(FILES))(
-    'in the place of %s: serve and verify say so, and nothing is removed',
-    { timeout: 60_000 },
-    async (_file, nameOf) => {
-      const log = makeLog();
-      const path = join(log.directory, nameOf(log));
-      rmSync(path);
-      make(path);
-      const before = readdirSync(log.directory).filter((name) => name !== 'lock');
-      const { size } = lstatSync(path);
-      const all = [runCommand(['serve', '--data', log.directory, '--port', '0']), runCommand(['verify', log.directory])];
-      for (const { code, stdout, stderr } of await Promise.all(all)) {
-        expect(code).not.toBe(0);
-        expect(stderr + stdout.toString()).toMatch(says);
-        expect(stderr).not.toContain('this is a bug');
-      }
-      expect(readdirSync(log.directory).filter((name) => name !== 'lock')).toEqual(before);
-      expect(lstatSync(path).size).toBe(size);
-    },
-  );
+  it.each(Object.entries(FILES))('in the place of %s: serve and verify say so, and nothing is removed', async (_file, nameOf) => {
+    const log = makeLog();
+    const path = join(log.directory, nameOf(log));
+    rmSync(path);
+    make(path);
+    const before = readdirSync(log.directory).filter((name) => name !== 'lock');
+    const { size } = lstatSync(path);
+    const all = [runCommand(['serve', '--data', log.directory, '--port', '0']), runCommand(['verify', log.directory])];
+    for (const { code, stdout, stderr } of await Promise.all(all)) {
+      expect(code).not.toBe(0);
+      expect(stderr + stdout.toString()).toMatch(says);
+      expect(stderr).not.toContain('this is a bug');
+    }
+    expect(readdirSync(log.directory).filter((name) => name !== 'lock')).toEqual(before);
+    expect(lstatSync(path).size).toBe(size);
+  });
 });
 
-it('R12: trim says so, too', { timeout: 60_000 }, async () => {
+it('R12: trim says so, too', async () => {
   const log = makeLog();
   const path = join(log.directory, 'vote');
   rmSync(path);
@@ -75,7 +71,7 @@ it('R12: trim says so, too', { timeout: 60_000 }, async () => {
   await expectSentence(['trim-offline', '--data', log.directory, '--before', '1'], /1099511627776/);
 });
 
-it('R12: a segment with a second name is not written to, and foreign temporary files stay', { timeout: 60_000 }, async () => {
+it('R12: a segment with a second name is not written to, and foreign temporary files stay', async () => {
   const log = makeLog();
   const path = log.segment(2);
   const other = join(log.directory, 'backup.tmp');

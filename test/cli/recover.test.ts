@@ -184,5 +184,4 @@ test.each([
     expect([done.code, text(done)]).toEqual([0, expect.stringMatching(new RegExp(` segments?, as ${as}\\nIt is node \\d+ of cluster `))]);
     expect((await runCommand(['verify', directory])).code).toBe(0);
   },
-  60_000,
 );

@@ -31,7 +31,7 @@ describe('finding the leader', () => {
     expect(cluster.leader.texts()).toEqual(['a']);
   });
 
-  test('a leader of a later term is gone to without a pause, however long that would be by now', { timeout: 60_000 }, async () => {
+  test('a leader of a later term is gone to without a pause, however long that would be by now', async () => {
     // A pause takes longer than this test may.
     let wait: () => void = () => undefined;
     const waiting = new Promise<void>((resolve) => {

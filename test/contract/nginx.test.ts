@@ -69,7 +69,7 @@ describe.runIf(NGINX !== undefined).each(SOCKET_DOORS)('nginx in front of a node
     url = `http://127.0.0.1:${port}`;
     segments = (JSON.parse((await bytesOf(`/log/${(await node.status()).clusterId}/segments`)).toString()) as { segments: typeof segments })
       .segments;
-  }, 60_000);
+  });
 
   afterAll(async () => {
     if (nginx?.exitCode === null) {

@@ -107,7 +107,7 @@ describe.each(SOCKET_DOORS)('sealed segments by $name', (door) => {
       const file = readFileSync(join(data, segmentName(base)));
       file.copy(log, base, SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES + end - base);
     }
-  }, 60_000);
+  });
 
   afterAll(async () => {
     client?.terminate();
@@ -317,7 +317,7 @@ describe.each(SOCKET_DOORS)('sealed segments by $name', (door) => {
     }
   });
 
-  test('those that take nothing have a bounded number, keep nobody else from reading, and are closed', { timeout: 120_000 }, async () => {
+  test('those that take nothing have a bounded number, keep nobody else from reading, and are closed', async () => {
     const { hostname, port } = new URL(node.url);
     const { url, base, end } = first();
     let closed = 0;

@@ -37,3 +37,26 @@ it('secrets are compared in one place, and no hash of one by its text', () => {
   expect(having(/timingSafeEqual/)).toEqual(['node/sameSecret.ts']);
   expect(having(/\.hash\s*[!=]==|[!=]==\s*[\w.]+\.hash\b|\b(token|secret)\s*[!=]==\s*(?!undefined|null|'')[\w.]/)).toEqual([]);
 });
+
+/** A limit of a test's own, and one of a wait for what comes, in the ways in which they are written here. */
+const LIMITS = [
+  {
+    pattern: /(?:, \{ timeout: ([\d_]+) \},? (?:async )?\(|^(?: {2})*\}, ([\d_]{5,})\);|^\s+\},\n\s+([\d_]{5,}),\n\s*\);)/gm,
+    leastMs: 240_000,
+  },
+  { pattern: /(?:poll|waitFor|waitUntil)\(.*timeout: ([\d_]+)/g, leastMs: 60_000 },
+];
+
+it('no test is given less time than it has without saying so: it must hold on a machine that does ten other things', () => {
+  const files = readdirSync('test', { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.test.ts'));
+  const short = files.flatMap((name) => {
+    const text = readFileSync(`test/${name}`, 'utf8');
+    return LIMITS.flatMap(({ pattern, leastMs }) =>
+      [...text.matchAll(pattern)].flatMap(([found, ...numbers]) => {
+        const ms = Number((numbers.find((number) => number !== undefined) ?? '').replaceAll('_', ''));
+        return ms < leastMs ? [`${name}: ${found.trim()}`] : [];
+      }),
+    );
+  });
+  expect(short).toEqual([]);
+});

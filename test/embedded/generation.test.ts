@@ -47,7 +47,7 @@ it('a new log is of one from its first commit on, over restarts; files of two lo
   );
 });
 
-it('nodes of one cluster whose logs are of two generations refuse each other, with a sentence', { timeout: 120_000 }, async () => {
+it('nodes of one cluster whose logs are of two generations refuse each other, with a sentence', async () => {
   const { ports, release } = await claimPorts(6);
   onTestFinished(release);
   const peers = formatPeers(peersOn(ports));

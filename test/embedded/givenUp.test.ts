@@ -19,7 +19,7 @@ const loadingSlowly = (fifo: string): string => `
   }
 `;
 
-it('E13: leaves no descriptor of a thread that was just loading', { timeout: 60_000 }, async () => {
+it('E13: leaves no descriptor of a thread that was just loading', async () => {
   const dir = directory();
   const fifo = `${dir}.fifo`;
   const preload = `${dir}.mjs`;

@@ -82,7 +82,7 @@ async function change(members: readonly Member[], step: (member: Member, node: n
   }
 }
 
-it('the secret of a cluster is changed in three files while clients append', { timeout: 40_000 }, async () => {
+it('the secret of a cluster is changed in three files while clients append', async () => {
   const [older, newer] = [randomBytes(32).toString('hex'), randomBytes(32).toString('base64')];
   const members = await openCluster(async (files) => {
     write(join(files, 'secret'), `${older}\n`);
@@ -102,7 +102,7 @@ it('the secret of a cluster is changed in three files while clients append', { t
   expect(new Set(ends.map(({ end }) => end)).size).toBe(1);
 });
 
-it('the authority of a cluster is changed, and its cluster has the id that its certificates name', { timeout: 40_000 }, async () => {
+it('the authority of a cluster is changed, and its cluster has the id that its certificates name', async () => {
   const [before, after] = await Promise.all([makeAuthority(CLUSTER), makeAuthority(CLUSTER)]);
   const both = before.certificate + after.certificate;
   const certify = async (files: string, node: number, by: Authority): Promise<void> => {

@@ -102,7 +102,7 @@ it.each(['a backup', 'a mirror'])(
   },
 );
 
-it('a mirror shows nobody’s position and takes no commit and no producer', { timeout: 120_000 }, async () => {
+it('a mirror shows nobody’s position and takes no commit and no producer', async () => {
   const source = await open({ ...SMALL, listen: { port: 0 } });
   await source.append('a');
   const url = source.url ?? '';

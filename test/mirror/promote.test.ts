@@ -71,7 +71,7 @@ describe.each([
     if (entries > 0) expect(generation.id).toBe('191a1b1c1d1e1f20');
   });
 
-  it('after a power loss or a kill at any step is a mirror, one whose promotion goes on, or that log', { timeout: 120_000 }, async () => {
+  it('after a power loss or a kill at any step is a mirror, one whose promotion goes on, or that log', async () => {
     const { image, bytes } = await mirrored(make);
     const random = new Random(11);
     const model = new CrashModel(image);

@@ -283,7 +283,7 @@ describe('an END that waits', () => {
     await new Promise((resolve) => setImmediate(resolve));
     expect([client.answers, order.length < 2_000]).toEqual([['commit 150'], true]);
     await batch('third');
-    await vi.waitFor(() => expect(order.length).toBe(3_000), { timeout: 20_000 });
+    await vi.waitFor(() => expect(order.length).toBe(3_000), { timeout: 60_000 });
     expect(order.filter((name, i) => name !== order[i - 1])).toEqual(['first', 'second', 'third']);
   });
 

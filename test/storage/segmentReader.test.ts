@@ -222,7 +222,7 @@ it('segment reader: the largest entry, 16 MiB, is read whole from a real disk, h
     'OFFSET_NOT_BOUNDARY',
   );
   reader.close();
-}, 60_000);
+});
 
 it('a batch is read whole for another node, however large; damage in it is named where it is', () => {
   const large = smallMemory(8 * 1024 * 1024);

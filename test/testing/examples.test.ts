@@ -11,7 +11,7 @@ import { startCluster } from '../../dist/src/testing/index.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-test('the example of a program with a log in it keeps what it is given', { timeout: 60_000 }, async () => {
+test('the example of a program with a log in it keeps what it is given', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'loglog-example-'));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   const run = promisify(execFile);
@@ -21,7 +21,7 @@ test('the example of a program with a log in it keeps what it is given', { timeo
   expect(await noted()).toBe('148: buy milk\n');
 });
 
-test('the example of entries without promises keeps each line', { timeout: 60_000 }, async () => {
+test('the example of entries without promises keeps each line', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'loglog-example-'));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   const count = 100_000;
@@ -34,7 +34,7 @@ test('the example of entries without promises keeps each line', { timeout: 60_00
   expect(output).toMatch(new RegExp(`^${count} lines, from 148 to \\d+\nthe log has ${lines.length - count} bytes of lines\n$`));
 });
 
-test('the example of a consumer misses nothing, however often it is killed', { timeout: 120_000 }, async () => {
+test('the example of a consumer misses nothing, however often it is killed', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'loglog-example-'));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   const cluster = await startCluster({ nodes: 1, fsync: false });

@@ -3,7 +3,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { startCluster } from '../../dist/src/testing/index.js';
 
-test('what is written is in the log once, in order, although the leader dies on the way', { timeout: 120_000 }, async () => {
+test('what is written is in the log once, in order, although the leader dies on the way', async () => {
   const cluster = await startCluster({ nodes: 3, fsync: false });
   onTestFinished(() => cluster.close());
   const log = await cluster.connect();

@@ -143,7 +143,7 @@ test('a host that never gives anything is given up, one that is busy is asked ag
   expect((await download(requestOf(busy))).equals(LOG)).toBe(true);
   const [first = 0, second = 0] = askedMs;
   expect([askedMs.length, second - first > 990]).toEqual([3, true]);
-}, 30_000);
+});
 
 test('a host that sends a byte now and then is left where a pace is asked for', async () => {
   const trickle = await host((_, response) => {
@@ -306,7 +306,7 @@ test('a list without end is given up at its bound', async () => {
     code: 'PROTOCOL',
     message: expect.stringContaining(String(MAX_SEGMENT_LIST_BYTES)),
   });
-}, 30_000);
+});
 
 test('a verifier says the same of bytes however they are cut', () => {
   const small = entriesOf([0, 5, 300, 17]);
