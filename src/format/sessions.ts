@@ -7,6 +7,7 @@
 //   table      rows of 112 bytes, sessions ascend: 0 u64 session │ 8 u64 sequence │ 16 u64 offset of its last entry │ 24 u64 Unix ms of that
 //              32 8 bytes instance │ 40 u32 bytes of the name │ 44 u32 zero │ 48 64 bytes: name, zeros
 
+import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { getOffset, setOffset, viewOf } from '../core/bytes.ts';
 import { readInstance, writeInstance } from '../core/instances.ts';
@@ -52,6 +53,8 @@ const SEQUENCE = 2;
 const EVICT = 3;
 const OPEN_HEADER_BYTES = 16;
 export const SEQUENCE_PAYLOAD_BYTES = 32;
+/** Of the entry that heads an append of a session. */
+export const SEQUENCE_ENTRY_BYTES = ENTRY_OVERHEAD_BYTES + SEQUENCE_PAYLOAD_BYTES;
 const EVICT_PAYLOAD_BYTES = 16;
 const ROW_SEQUENCE_AT = 8;
 const ROW_LAST_AT = 16;

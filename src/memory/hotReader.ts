@@ -7,7 +7,8 @@ import { logTimeIn, type TrimEntry } from '../format/controlEntries.ts';
 import { kindSizeAt } from '../format/entry.ts';
 import { batchBefore } from './batchBefore.ts';
 import { SLOT, SLOT_FREE } from './map.ts';
-import { noWalk, type TailMemory, type WalkResult } from './tailMemory.ts';
+import { noWalk, type WalkResult } from './memoryWords.ts';
+import type { TailMemory } from './tailMemory.ts';
 import { type TimeFound, timeBefore } from './timeBefore.ts';
 
 export class HotReader {

@@ -2,7 +2,7 @@
 
 import type { LevelRange } from '../core/levels.ts';
 import { PEER, peerAt } from './map.ts';
-import type { TailMemory } from './tailMemory.ts';
+import type { MemoryWords } from './memoryWords.ts';
 
 /** What the raft thread says of another node. */
 export interface PeerRecord {
@@ -29,9 +29,9 @@ const VOTER_NO = 1;
 const VOTER_YES = 2;
 
 export class PeerTable {
-  readonly #memory: TailMemory;
+  readonly #memory: MemoryWords;
 
-  constructor(memory: TailMemory) {
+  constructor(memory: MemoryWords) {
     this.#memory = memory;
   }
 

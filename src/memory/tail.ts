@@ -7,7 +7,6 @@ import {
   ENTRY_KIND_SIZE_AT,
   ENTRY_OVERHEAD_BYTES,
   ENTRY_TERM_AT,
-  INDEX_INTERVAL_BYTES,
   KIND_CONTINUED,
   KIND_DATA,
   KIND_NOOP,
@@ -37,12 +36,15 @@ import { MAX_LOG_OFFSET, TIME_ENTRY_BYTES } from '../core/limits.ts';
 import { OPTIONS } from '../core/options.ts';
 import { positionOf } from '../core/position.ts';
 import type { Generation } from '../format/controlEntries.ts';
-import { SEQUENCE_PAYLOAD_BYTES } from '../format/sessions.ts';
+import { SEQUENCE_ENTRY_BYTES, SEQUENCE_PAYLOAD_BYTES } from '../format/sessions.ts';
+import { nextPointAt, pointAfterHead, pointHead } from './indexPoints.ts';
 import { LogFold } from './logFold.ts';
 import type { SessionAppend } from './logSessions.ts';
-import { SIGNAL, SLOT, SLOT_FREE, SLOT_IN_USE, SLOT_SEALED, WORD } from './map.ts';
+import { SIGNAL, SLOT, SLOT_IN_USE, WORD } from './map.ts';
+import { noWalk, type WalkResult } from './memoryWords.ts';
 import { noteOrdered, type Upload } from './orderedUploads.ts';
-import { noWalk, type TailMemory, type WalkResult } from './tailMemory.ts';
+import { SlotRing } from './slotRing.ts';
+import type { TailMemory } from './tailMemory.ts';
 
 /**
  * What became of a batch: `ordered`, and {@link Tail.first} to {@link Tail.end} is its place; `full`: no slot is free until the disk
@@ -54,18 +56,10 @@ export type AppendStatus = 'ordered' | 'full' | 'refused';
 export type ReplicatedStatus = AppendStatus | 'misplaced';
 
 const NO_HEAD = KIND_DATA;
-/** Of the entry that heads an append of a session. */
-export const SEQUENCE_ENTRY_BYTES = ENTRY_OVERHEAD_BYTES + SEQUENCE_PAYLOAD_BYTES;
-
-/** Whether an entry at `filePosition` is an index point, after `lastPoint` (0: none): the rule of assembly/entry.ts. */
-function isPointDue(lastPoint: number, filePosition: number): boolean {
-  return lastPoint === 0 || Math.floor(filePosition / INDEX_INTERVAL_BYTES) > Math.floor(lastPoint / INDEX_INTERVAL_BYTES);
-}
-
 export class Tail {
   readonly #memory: TailMemory;
   readonly #view: DataView;
-  readonly #openSegment: (slot: number) => void;
+  readonly #ring: SlotRing;
   readonly #capacityBytes: number;
   readonly #timeEntryMs: number;
   readonly #walk: WalkResult = noWalk();
@@ -97,7 +91,7 @@ export class Tail {
     this.#memory = memory;
     this.#view = viewOf(memory.bytes);
     this.fold = new LogFold(memory);
-    this.#openSegment = openSegment;
+    this.#ring = new SlotRing(memory, openSegment);
     this.#capacityBytes = segmentCapacityBytes(memory.map.shape.segmentBytes);
   }
 
@@ -141,8 +135,8 @@ export class Tail {
     const position = positionOf(tail, this.#memory.slotWord(slot, SLOT.BASE)) + beforeBytes;
     const at = map.slotAt(slot) + position;
     this.#memory.copyIn(entries, at);
-    let headPoints = this.#pointHead(slot, position - beforeBytes);
-    if (session !== undefined) headPoints = this.#pointAfterHead(slot, position - leadBytes, headPoints);
+    let headPoints = pointHead(this.#memory, slot, position - beforeBytes, this.#headBytes);
+    if (session !== undefined) headPoints = pointAfterHead(this.#memory, slot, position - leadBytes, this.#headBytes, headPoints);
     const pointsAt = map.pointsAt(slot) + (this.#memory.pointCount(slot) + headPoints) * 4;
     const flags = isOneBatch || session !== undefined ? STAMP_ONE_BATCH : 0;
     const first = tail + beforeBytes;
@@ -231,7 +225,7 @@ export class Tail {
         this.#refuse(WALK_BAD_CONTROL, 0);
         return false;
       }
-      const pointsAt = this.#nextPointAt(slot, position);
+      const pointsAt = nextPointAt(this.#memory, slot, position);
       const [from, first, flags] = [at + headBytes, tail + headBytes, headBytes > 0 ? STAMP_ONE_BATCH : 0];
       const status = wasm.stamp(
         from,
@@ -263,12 +257,11 @@ export class Tail {
     isRight: (slot: number, at: number, tail: number) => boolean,
   ): ReplicatedStatus {
     const memory = this.#memory;
-    const tail = memory.tail;
+    const { tail, openSlot: open } = memory;
     if (byteCount > this.#capacityBytes - (tail - base) || tail + byteCount > MAX_LOG_OFFSET) return this.#refuse(WALK_TOO_LARGE, 0);
-    const open = memory.openSlot;
     const rolls = open < 0 || memory.slotWord(open, SLOT.BASE) !== base;
     if (rolls && base !== tail) return 'misplaced';
-    const slot = rolls ? this.#takeNext(tail) : open;
+    const slot = rolls ? this.#ring.takeNext(tail) : open;
     if (slot < 0) return 'full';
     const at = memory.map.slotAt(slot) + positionOf(tail, base);
     let filled = 0;
@@ -279,7 +272,7 @@ export class Tail {
     }
     assert(filled === byteCount && byteCount > 0, 'the chunks of a batch have as many bytes as it says');
     if (!isRight(slot, at, tail)) return 'refused';
-    if (rolls) this.#roll(slot, tail);
+    if (rolls) this.#ring.roll(slot, tail);
     const { count, points, dataEnd } = this.#walk;
     this.#headBytes = 0;
     this.#leadBytes = 0;
@@ -301,7 +294,8 @@ export class Tail {
     const at = map.slotAt(slot) + position;
     this.#memory.copyIn(payload, at + ENTRY_HEADER_BYTES);
     wasm.stampOwn(at, term, kind, payload.length, tail + headBytes);
-    const points = this.#pointAfterHead(slot, position, this.#pointHead(slot, position - headBytes));
+    const headPoints = pointHead(this.#memory, slot, position - headBytes, headBytes);
+    const points = pointAfterHead(this.#memory, slot, position, headBytes, headPoints);
     this.#putHead(at - headBytes, term, tail, nowMs);
     if (kind !== KIND_NOOP) this.fold.apply(at, tail + headBytes + bytes);
     this.#publish(slot, tail, headBytes + bytes, 1, points, 0, this.#timeOf(nowMs));
@@ -314,17 +308,16 @@ export class Tail {
    */
   beginLevel(generation: Generation, term: number, nowMs: number): AppendStatus {
     const memory = this.#memory;
-    const tail = memory.tail;
-    const open = memory.openSlot;
+    const { tail, openSlot: open } = memory;
     // A batch that was refused has begun it already.
     const isBegun = open >= 0 && memory.slotWord(open, SLOT.BASE) === tail;
-    const slot = isBegun ? open : this.#takeNext(tail);
+    const slot = isBegun ? open : this.#ring.takeNext(tail);
     if (slot < 0) return 'full';
     this.fold.raise(generation);
     this.#chooseState();
     this.#leadBytes = 0;
-    if (!isBegun) this.#roll(slot, tail);
-    const points = this.#pointHead(slot, SEGMENT_HEADER_BYTES);
+    if (!isBegun) this.#ring.roll(slot, tail);
+    const points = pointHead(memory, slot, SEGMENT_HEADER_BYTES, this.#headBytes);
     this.#putHead(memory.map.slotAt(slot) + SEGMENT_HEADER_BYTES, term, tail, nowMs);
     this.#publish(slot, tail, this.#headBytes, 0, points, 0, this.#timeOf(nowMs));
     return 'ordered';
@@ -334,21 +327,6 @@ export class Tail {
   #timeOf(nowMs: number, before?: number): number {
     const timeMs = before === undefined || this.#headBytes > 0 ? this.fold.timeMs : before;
     return timeMs > 0 ? timeMs : nowMs;
-  }
-
-  /** Writes the index point of the head at file position `position`, if there is one and one is due. Returns how many. Nothing counts yet. */
-  #pointHead(slot: number, position: number): number {
-    if (this.#headKind === NO_HEAD || !isPointDue(this.#memory.lastPoint(slot), position)) return 0;
-    this.#memory.setWord32(this.#nextPointAt(slot, position), position);
-    return 1;
-  }
-
-  /** The same for the entry after the head, which has `headPoints`. Returns how many both have. */
-  #pointAfterHead(slot: number, position: number, headPoints: number): number {
-    const lastPoint = headPoints > 0 ? position - this.#headBytes : this.#memory.lastPoint(slot);
-    if (!isPointDue(lastPoint, position)) return headPoints;
-    this.#memory.setWord32(this.#memory.map.pointsAt(slot) + (this.#memory.pointCount(slot) + headPoints) * 4, position);
-    return headPoints + 1;
   }
 
   /** Writes the head at address `at`, where log offset `tail` stands. What comes after it is right: it will be published. */
@@ -369,7 +347,7 @@ export class Tail {
   /** Walks what stands at `at`: whole batches of valid entries of `term` and no other, to the last byte. */
   #verify(slot: number, at: number, byteCount: number, term: number, tail: number, position: number): boolean {
     const { map, wasm } = this.#memory;
-    const pointsAt = this.#nextPointAt(slot, position);
+    const pointsAt = nextPointAt(this.#memory, slot, position);
     const result = map.tailResultAt;
     const flags = SCAN_VERIFY | SCAN_WHOLE_BATCHES | SCAN_ACTED_ON;
     const status = wasm.index(at, byteCount, tail, term, flags, position, pointsAt, result);
@@ -382,13 +360,6 @@ export class Tail {
       if (status === WALK_NEWER_KIND) this.badKindSize = this.#memory.u32(at + this.badAt + ENTRY_KIND_SIZE_AT);
     } else this.#refuse(WALK_BAD_TERM, this.#memory.u32(at + ENTRY_TERM_AT) === term ? wasm.sameTermBytes(at, bytes) : 0);
     return false;
-  }
-
-  /** Where the next index point of `slot` goes. Walks look for the last one in front of it, but for an entry that is the segment's first. */
-  #nextPointAt(slot: number, position: number): number {
-    const pointCount = this.#memory.pointCount(slot);
-    assert(pointCount > 0 === position > SEGMENT_HEADER_BYTES, 'the first entry of a segment, and only that, has no index point before it');
-    return this.#memory.map.pointsAt(slot) + pointCount * 4;
   }
 
   #refuse(status: number, at: number): 'refused' {
@@ -432,8 +403,8 @@ export class Tail {
     this.#chooseState();
     assert(this.#headBytes + bytes <= this.#capacityBytes, 'a batch fits into a segment');
     assert(tail + this.#headBytes + bytes <= MAX_LOG_OFFSET, 'the log ends at offset 2^53 - 1');
-    const next = this.#takeNext(tail);
-    if (next >= 0) this.#roll(next, tail);
+    const next = this.#ring.takeNext(tail);
+    if (next >= 0) this.#ring.roll(next, tail);
     return next;
   }
 
@@ -445,43 +416,5 @@ export class Tail {
   #chooseHead(kind: number, bytes: number): void {
     this.#headKind = kind;
     this.#headBytes = bytes;
-  }
-
-  /**
-   * Takes a slot and prepares it for the segment at `base`: the next one around that is free or sealed and that nobody reads or sends from.
-   * It stays free until {@link #roll}. -1 when there is none. A slot that a stalled connection holds is passed over: others need not wait.
-   */
-  #takeNext(base: number): number {
-    const memory = this.#memory;
-    const { slots } = memory.map.shape;
-    for (let step = 1; step <= slots; step += 1) {
-      const slot = (memory.openSlot + step) % slots;
-      if (!this.#take(slot)) continue;
-      memory.prepareSlot(slot, base, memory.lastEntry);
-      return slot;
-    }
-    return -1;
-  }
-
-  /** Takes a slot unless it is in use or pinned. */
-  #take(slot: number): boolean {
-    const memory = this.#memory;
-    const state = memory.slotState(slot);
-    if (state !== SLOT_FREE && state !== SLOT_SEALED) return false;
-    // Readers pin a slot first and look at its state second: one of the two sees the other.
-    memory.setSlotState(slot, SLOT_FREE);
-    if (!memory.isPinned(slot) || !memory.wantSlot(slot)) return true;
-    memory.setSlotState(slot, state);
-    return false;
-  }
-
-  /** Closes the open segment at `tail`, and opens the one that `next` was prepared for. */
-  #roll(next: number, tail: number): void {
-    const memory = this.#memory;
-    const open = memory.openSlot;
-    if (open >= 0) memory.setSlotWord(open, SLOT.CLOSED_END, tail);
-    memory.setSlotState(next, SLOT_IN_USE);
-    memory.openSlot = next;
-    this.#openSegment(next);
   }
 }

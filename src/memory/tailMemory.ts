@@ -1,16 +1,6 @@
-// One thread's view of the shared tail memory: the map, the wasm functions on it, the control block's words and the slots.
+// One thread's view of the shared tail memory: what the words of the control block (memoryWords.ts) mean, and the slots.
 
-import { Buffer } from 'node:buffer';
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import {
-  INDEX_INTERVAL_BYTES,
-  RESULT_BYTES_AT,
-  RESULT_COUNT_AT,
-  RESULT_DATA_END_AT,
-  RESULT_LAST_TERM_AT,
-  RESULT_POINTS_AT,
-  SEGMENT_HEADER_BYTES,
-} from '../../assembly/layout.ts';
+import { INDEX_INTERVAL_BYTES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
 import { type EntryTerm, NO_INSTANCE } from '../core/ids.ts';
@@ -18,7 +8,6 @@ import { readInstance, writeInstance } from '../core/instances.ts';
 import { flagOf } from '../core/options.ts';
 import {
   CONSUMERS,
-  type MemoryMap,
   type MemoryShape,
   memoryMap,
   SESSIONS,
@@ -31,54 +20,17 @@ import {
   SYNC_BUCKETS_AT,
   WORD,
 } from './map.ts';
+import { MemoryWords, type SharedTailMemory } from './memoryWords.ts';
 import { PeerTable } from './peerTable.ts';
-import { compileServerWasm, instantiateServerWasm, type ServerWasm } from './wasm.ts';
-
-/** What is posted to a thread so that it can attach to the memory. */
-export interface SharedTailMemory {
-  readonly memory: WebAssembly.Memory;
-  readonly module: WebAssembly.Module;
-  readonly shape: MemoryShape;
-}
-
-/** Outcome of a walk over entries, read back from its result address. */
-export interface WalkResult {
-  count: number;
-  bytes: number;
-  lastTerm: number;
-  points: number;
-  /** Bytes up to the end of the last data entry; 0 when there is none. */
-  dataEnd: number;
-}
-
-/** A walk's result before there was one. */
-export function noWalk(): WalkResult {
-  return { count: 0, bytes: 0, lastTerm: 0, points: 0, dataEnd: 0 };
-}
+import { compileServerWasm } from './wasm.ts';
 
 const PAGE_BYTES = 65536;
 
-export class TailMemory {
-  readonly shared: SharedTailMemory;
-  readonly map: MemoryMap;
-  readonly wasm: ServerWasm;
+export class TailMemory extends MemoryWords {
   readonly peers: PeerTable;
-  /** All of the memory. Views of it stay valid for ever: the memory never grows. */
-  readonly bytes: Uint8Array;
-  readonly #buffer: Buffer;
-  readonly #i32: Int32Array;
-  readonly #u32: Uint32Array;
-  readonly #view: DataView;
 
   private constructor(shared: SharedTailMemory) {
-    this.shared = shared;
-    this.map = memoryMap(shared.shape);
-    this.wasm = instantiateServerWasm(shared.module, shared.memory);
-    this.bytes = new Uint8Array(shared.memory.buffer);
-    this.#buffer = Buffer.from(shared.memory.buffer);
-    this.#i32 = new Int32Array(shared.memory.buffer);
-    this.#u32 = new Uint32Array(shared.memory.buffer);
-    this.#view = new DataView(shared.memory.buffer);
+    super(shared);
     this.peers = new PeerTable(this);
   }
 
@@ -92,55 +44,10 @@ export class TailMemory {
     return new TailMemory(shared);
   }
 
-  /**
-   * Copies bytes that nobody else writes or reads meanwhile to address `at`. `TypedArray.set` would do it atomically, and so byte by byte
-   * where source and target are not aligned alike: ten times slower.
-   */
-  copyIn(source: Uint8Array, at: number): void {
-    this.#buffer.fill(source, at, at + source.length);
-  }
-
-  word(at: number): number {
-    return this.wasm.loadWord(at);
-  }
-
-  setWord(at: number, value: number): void {
-    this.wasm.storeWord(at, value);
-  }
-
   /** Whoever leads, or a mirror's source, said that `commit` is committed. */
   heardLeader(commit: number): void {
     this.setWord(WORD.LEADER_COMMIT, commit);
     this.setWord(WORD.LEADER_HEARD, this.word(WORD.LEADER_HEARD) + 1);
-  }
-
-  /** Moves a word up to `value`, if it is not there yet. Several threads may do so. */
-  liftWord(at: number, value: number): void {
-    let found = this.word(at);
-    while (found < value) {
-      const now = this.wasm.exchangeWord(at, found, value);
-      if (now === found) return;
-      found = now;
-    }
-  }
-
-  /** A 32-bit word. */
-  word32(at: number): number {
-    return Atomics.load(this.#i32, at >> 2);
-  }
-
-  setWord32(at: number, value: number): void {
-    Atomics.store(this.#i32, at >> 2, value);
-  }
-
-  /** Atomic addition, also of a negative number; returns the value before. */
-  addWord32(at: number, value: number): number {
-    return Atomics.add(this.#i32, at >> 2, value);
-  }
-
-  /** Atomic compare-and-exchange; returns the value found, which is `expected` when the exchange took place. */
-  exchangeWord32(at: number, expected: number, replacement: number): number {
-    return Atomics.compareExchange(this.#i32, at >> 2, expected, replacement);
   }
 
   get tail(): number {
@@ -198,18 +105,18 @@ export class TailMemory {
 
   /** Id of the log's generation, 16 hexadecimal digits; zeros while nothing says it, or nothing of the log is committed. */
   get generationId(): string {
-    return this.commit === 0 ? NO_INSTANCE : readInstance(this.#view, WORD.GENERATION_ID);
+    return this.commit === 0 ? NO_INSTANCE : readInstance(this.view, WORD.GENERATION_ID);
   }
 
   /** The same as node.json has it: zeros while this node is no voter, or has not committed what says it. */
   get knownGeneration(): string {
-    return this.word32(STATE.GENERATION_IS_KNOWN) === 0 ? NO_INSTANCE : readInstance(this.#view, WORD.KNOWN_GENERATION);
+    return this.word32(STATE.GENERATION_IS_KNOWN) === 0 ? NO_INSTANCE : readInstance(this.view, WORD.KNOWN_GENERATION);
   }
 
   /** Only once, and only the raft thread. */
   set knownGeneration(id: string) {
     assert(this.word32(STATE.GENERATION_IS_KNOWN) === 0, 'a log is of one generation');
-    writeInstance(this.#view, WORD.KNOWN_GENERATION, id);
+    writeInstance(this.view, WORD.KNOWN_GENERATION, id);
     this.setWord32(STATE.GENERATION_IS_KNOWN, 1);
   }
 
@@ -228,12 +135,12 @@ export class TailMemory {
 
   /** Slot of the open segment; -1 while there is none. */
   get openSlot(): number {
-    return Atomics.load(this.#i32, STATE.OPEN_SLOT >> 2) - 1;
+    return this.word32(STATE.OPEN_SLOT) - 1;
   }
 
   /** -1: there is no open segment. */
   set openSlot(slot: number) {
-    Atomics.store(this.#i32, STATE.OPEN_SLOT >> 2, slot + 1);
+    this.setWord32(STATE.OPEN_SLOT, slot + 1);
   }
 
   slotWord(slot: number, field: number): number {
@@ -245,41 +152,36 @@ export class TailMemory {
   }
 
   slotState(slot: number): number {
-    return Atomics.load(this.#i32, (this.map.descriptorAt(slot) + SLOT.STATE) >> 2);
+    return this.word32(this.map.descriptorAt(slot) + SLOT.STATE);
   }
 
   setSlotState(slot: number, state: number): void {
-    Atomics.store(this.#i32, (this.map.descriptorAt(slot) + SLOT.STATE) >> 2, state);
+    this.setWord32(this.map.descriptorAt(slot) + SLOT.STATE, state);
   }
 
   pointCount(slot: number): number {
-    return Atomics.load(this.#i32, (this.map.descriptorAt(slot) + SLOT.POINTS) >> 2);
+    return this.word32(this.map.descriptorAt(slot) + SLOT.POINTS);
   }
 
   setPointCount(slot: number, count: number): void {
-    Atomics.store(this.#i32, (this.map.descriptorAt(slot) + SLOT.POINTS) >> 2, count);
+    this.setWord32(this.map.descriptorAt(slot) + SLOT.POINTS, count);
   }
 
   /** Index points of a slot: file positions of entry boundaries, ascending. A live view. */
   points(slot: number): Uint32Array {
     const at = this.map.pointsAt(slot) >> 2;
-    return this.#u32.subarray(at, at + this.pointCount(slot));
+    return this.words.subarray(at, at + this.pointCount(slot));
   }
 
   /** File position of a slot's last index point, or 0. */
   lastPoint(slot: number): number {
     const count = this.pointCount(slot);
-    return count === 0 ? 0 : (this.#u32[(this.map.pointsAt(slot) >> 2) + count - 1] ?? 0);
+    return count === 0 ? 0 : (this.words[(this.map.pointsAt(slot) >> 2) + count - 1] ?? 0);
   }
 
   /** Last index point of `slot` at or before `filePosition`; the segment must have one. */
   pointBefore(slot: number, filePosition: number): number {
     return lastAtOrBefore(this.points(slot), filePosition);
-  }
-
-  /** The little-endian u32 at any address. */
-  u32(at: number): number {
-    return this.#view.getUint32(at, true);
   }
 
   /** Bytes [from, to) of a slot's segment image. */
@@ -288,58 +190,17 @@ export class TailMemory {
     return this.bytes.subarray(at + from, at + to);
   }
 
-  /** Reads what a walk wrote at `result` into `into`. */
-  readResult(result: number, into: WalkResult): WalkResult {
-    into.count = this.#u32[(result + RESULT_COUNT_AT) >> 2] ?? 0;
-    into.bytes = this.#u32[(result + RESULT_BYTES_AT) >> 2] ?? 0;
-    into.lastTerm = this.#u32[(result + RESULT_LAST_TERM_AT) >> 2] ?? 0;
-    into.points = this.#u32[(result + RESULT_POINTS_AT) >> 2] ?? 0;
-    into.dataEnd = this.#u32[(result + RESULT_DATA_END_AT) >> 2] ?? 0;
-    return into;
-  }
-
-  /** The value of a wake-up word; hand it to {@link wait} after checking that there is nothing to do. */
-  signal(at: number): number {
-    return Atomics.load(this.#i32, at >> 2);
-  }
-
-  /** Bumps a wake-up word and wakes all who wait on it. */
-  raise(at: number): void {
-    Atomics.add(this.#i32, at >> 2, 1);
-    Atomics.notify(this.#i32, at >> 2);
-  }
-
-  /** Wakes all who wait on a word. */
-  notify(at: number): void {
-    Atomics.notify(this.#i32, at >> 2);
-  }
-
-  /** Blocks this thread until the word is no longer `seen`, or for `timeoutMs`. Returns whether the time ran out. */
-  waitSync(at: number, seen: number, timeoutMs?: number): boolean {
-    return Atomics.wait(this.#i32, at >> 2, seen, timeoutMs) === 'timed-out';
-  }
-
-  /**
-   * The same without blocking. When the word is no longer `seen`, it resolves after a turn of the event loop: a word that changes faster than
-   * it is followed must not keep sockets and timers waiting.
-   */
-  async wait(at: number, seen: number): Promise<void> {
-    const waiting = Atomics.waitAsync(this.#i32, at >> 2, seen);
-    if (waiting.async) await waiting.value;
-    else await nextTurn();
-  }
-
   /** Counts one fdatasync of entries in the histogram. */
   recordSync(microseconds: number, bytes: number): void {
     this.wasm.addWord(WORD.SYNC_MICROSECONDS, microseconds);
     this.wasm.addWord(WORD.WRITTEN_BYTES, bytes);
     const bucket = Math.min(SYNC_BUCKETS - 1, Math.max(0, Math.ceil(Math.log2(Math.max(1, microseconds) / 16))));
-    Atomics.add(this.#i32, (SYNC_BUCKETS_AT >> 2) + bucket, 1);
+    this.addWord32(SYNC_BUCKETS_AT + bucket * 4, 1);
   }
 
   /** Counts of the fdatasync histogram, one a bucket. */
   syncBuckets(): number[] {
-    return Array.from({ length: SYNC_BUCKETS }, (_, bucket) => Atomics.load(this.#i32, (SYNC_BUCKETS_AT >> 2) + bucket));
+    return Array.from({ length: SYNC_BUCKETS }, (_, bucket) => this.word32(SYNC_BUCKETS_AT + bucket * 4));
   }
 
   /**
@@ -387,24 +248,24 @@ export class TailMemory {
     this.setSlotWord(slot, SLOT.LAST_MS, 0);
     this.setSlotWord(slot, SLOT.ENTRIES, 0);
     this.setWord32(this.map.descriptorAt(slot) + SLOT.TERM_BEFORE, before.term);
-    writeInstance(this.#view, this.map.descriptorAt(slot) + SLOT.LEADER_BEFORE, before.leader);
+    writeInstance(this.view, this.map.descriptorAt(slot) + SLOT.LEADER_BEFORE, before.leader);
     this.setPointCount(slot, 0);
   }
 
   /** Whose the entry before a slot's segment is. */
   beforeSlot(slot: number): EntryTerm {
     const at = this.map.descriptorAt(slot);
-    return { term: this.word32(at + SLOT.TERM_BEFORE), leader: readInstance(this.#view, at + SLOT.LEADER_BEFORE) };
+    return { term: this.word32(at + SLOT.TERM_BEFORE), leader: readInstance(this.view, at + SLOT.LEADER_BEFORE) };
   }
 
   /** Whose the log's last entry is. Whoever owns the log's end reads it; the raft thread writes it, while it is the owner. */
   get lastEntry(): EntryTerm {
-    return { term: this.word32(WORD.LAST_TERM), leader: readInstance(this.#view, WORD.LAST_LEADER) };
+    return { term: this.word32(WORD.LAST_TERM), leader: readInstance(this.view, WORD.LAST_LEADER) };
   }
 
   set lastEntry({ term, leader }: EntryTerm) {
     this.setWord32(WORD.LAST_TERM, term);
-    writeInstance(this.#view, WORD.LAST_LEADER, leader);
+    writeInstance(this.view, WORD.LAST_LEADER, leader);
   }
 
   /** Bytes of what the log's state at its end has of tokens, consumers and sessions. */

@@ -2,7 +2,7 @@
 
 import { advertisedBy } from '../core/config.ts';
 import { LEVELS } from '../core/levels.ts';
-import type { SharedTailMemory } from '../memory/tailMemory.ts';
+import type { SharedTailMemory } from '../memory/memoryWords.ts';
 import type { NodeAddress } from '../protocol/peerAddresses.ts';
 import { type Identity, readVote } from '../storage/dataDirectory.ts';
 import type { Disk } from '../storage/disk.ts';

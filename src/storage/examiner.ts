@@ -24,7 +24,7 @@ import { readState, type Seal } from '../format/controlEntries.ts';
 import { entryBytesOf, kindOf, kindSizeAt, payloadBytesOf } from '../format/entry.ts';
 import { decodeSegmentHeader } from '../format/segmentHeader.ts';
 import type { SegmentIndex } from '../format/segmentIndex.ts';
-import { noWalk } from '../memory/tailMemory.ts';
+import { noWalk } from '../memory/memoryWords.ts';
 import type { StorageContext } from './context.ts';
 import { DIRECT_BYTES, type FileHandle, isUnreadable } from './disk.ts';
 import { indexName, segmentName } from './names.ts';

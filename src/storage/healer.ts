@@ -17,7 +17,7 @@ import { putBound, readBound } from '../format/commitBound.ts';
 import { decodeSegmentHeader, encodeSegmentHeader } from '../format/segmentHeader.ts';
 import { encodeSegmentIndex } from '../format/segmentIndex.ts';
 import { STATE, WORD } from '../memory/map.ts';
-import { noWalk } from '../memory/tailMemory.ts';
+import { noWalk } from '../memory/memoryWords.ts';
 import type { SealedSegment, StorageContext } from './context.ts';
 import { writeFileAtomically } from './disk.ts';
 import { readIndexOr } from './examiner.ts';

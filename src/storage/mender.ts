@@ -15,7 +15,7 @@ import { findMark } from '../format/durableMark.ts';
 import { type NodesAt, nodeChanges } from '../format/nodeChanges.ts';
 import { LogFold } from '../memory/logFold.ts';
 import { SLOT, STATE, WORD } from '../memory/map.ts';
-import { noWalk } from '../memory/tailMemory.ts';
+import { noWalk } from '../memory/memoryWords.ts';
 import type { LogTerm, StorageContext } from './context.ts';
 import { segmentName } from './names.ts';
 import { judgeOpen, openTerms } from './openSegment.ts';

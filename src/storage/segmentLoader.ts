@@ -18,7 +18,7 @@ import { decodeSegmentHeader, encodeSegmentHeader, type SegmentHeader } from '..
 import { newerKind } from '../format/version.ts';
 import { LogFold } from '../memory/logFold.ts';
 import { SLOT } from '../memory/map.ts';
-import { noWalk } from '../memory/tailMemory.ts';
+import { noWalk } from '../memory/memoryWords.ts';
 import type { StorageContext } from './context.ts';
 import { DIRECT_BYTES, type Disk, type FileHandle, isUnreadable } from './disk.ts';
 import { segmentName } from './names.ts';

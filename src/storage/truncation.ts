@@ -15,7 +15,7 @@ import { encodeMark } from '../format/durableMark.ts';
 import { decodeSegmentIndex } from '../format/segmentIndex.ts';
 import { LogFold } from '../memory/logFold.ts';
 import { SLOT, SLOT_FREE, SLOT_IN_USE, STATE, WORD } from '../memory/map.ts';
-import { noWalk } from '../memory/tailMemory.ts';
+import { noWalk } from '../memory/memoryWords.ts';
 import type { StorageContext } from './context.ts';
 import { beforeStart } from './dataDirectory.ts';
 import { lastDataEnd } from './dataEnd.ts';

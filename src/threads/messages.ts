@@ -11,7 +11,7 @@ import type { Peer } from '../core/peers.ts';
 import type { AccessChange } from '../format/access.ts';
 import type { Seal } from '../format/controlEntries.ts';
 import type { AccessNews } from '../memory/logFold.ts';
-import type { SharedTailMemory } from '../memory/tailMemory.ts';
+import type { SharedTailMemory } from '../memory/memoryWords.ts';
 import type { PeerProof } from '../peers/peerProof.ts';
 import type { NodeAddress } from '../protocol/peerAddresses.ts';
 import type { LogDamage } from '../raft/core.ts';

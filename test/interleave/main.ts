@@ -3,7 +3,8 @@
 
 import { renameSync } from 'node:fs';
 import { patch, plant } from '../sim/mutants/mutant.ts';
-import { type Interleaving, MUTANTS } from './mutants.ts';
+import type { Interleaving } from './interleaving.ts';
+import { MUTANTS } from './mutants.ts';
 import type { Report } from './report.ts';
 import { explore } from './run.ts';
 import { SCENARIOS } from './scenarios/all.ts';

@@ -1,6 +1,6 @@
 // Wrong orders around spins, to be planted by name.
 
-import type { Interleaving } from './mutants.ts';
+import type { Interleaving } from './interleaving.ts';
 
 const BUMP = 'Atomics.add(this.#i32, at >> 2, 1);\n        Atomics.notify(this.#i32, at >> 2);';
 
@@ -10,10 +10,11 @@ export const SPIN_MUTANTS: readonly Interleaving[] = [
     what: 'while appends come one at a time nobody is woken, as if all were spinning: who has just stopped sleeps on',
     patches: [
       {
-        file: 'src/memory/tailMemory.ts',
+        file: 'src/memory/memoryWords.ts',
         find: BUMP,
         replace: 'Atomics.add(this.#i32, at >> 2, 1);\n        if (this.word32(STATE.LONE) === 0) Atomics.notify(this.#i32, at >> 2);',
       },
+      { file: 'src/memory/memoryWords.ts', find: 'import { memoryMap }', replace: 'import { memoryMap, STATE }' },
     ],
     foundBy: ['order and write, spinning'],
   },

@@ -1,6 +1,6 @@
 // Wrong orders around whose turn it is to write a segment, to be planted by name.
 
-import type { Interleaving } from './mutants.ts';
+import type { Interleaving } from './interleaving.ts';
 
 const WRITER = 'src/storage/segmentWriter.ts';
 const LONE = 'src/storage/loneWriter.ts';

@@ -1,6 +1,6 @@
 // Wrong orders with uploads: in the rows of staging, which main thread and raft thread hand to each other, in the ring of ordered ones, and in what is hashed.
 
-import type { Interleaving } from './mutants.ts';
+import type { Interleaving } from './interleaving.ts';
 
 const STAGING = 'src/memory/staging.ts';
 const ORDERED = 'src/memory/orderedUploads.ts';

@@ -3,8 +3,9 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { Gate } from '../../src/memory/gate.ts';
 import { SLOT_IN_USE, SLOT_SEALED, WORD } from '../../src/memory/map.ts';
+import type { SharedTailMemory } from '../../src/memory/memoryWords.ts';
 import { Tail } from '../../src/memory/tail.ts';
-import { type SharedTailMemory, TailMemory } from '../../src/memory/tailMemory.ts';
+import { TailMemory } from '../../src/memory/tailMemory.ts';
 
 export interface ThreadWork {
   readonly shared: SharedTailMemory;
