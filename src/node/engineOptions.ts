@@ -1,7 +1,7 @@
 // What an engine is started with.
 
 import type { Config } from '../core/config.ts';
-import type { DirectLog } from '../threads/hungMain.ts';
+import type { DirectLog } from '../threads/directLog.ts';
 import type { Mirror } from './mirrorPort.ts';
 
 /** The options of a node that are about its log and its cluster; the others are about its doors. */

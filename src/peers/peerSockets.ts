@@ -17,6 +17,8 @@ import { PeerListener } from './peerListener.ts';
 import type { PeerProof } from './peerProof.ts';
 import { PeerTransport, type Proven } from './peerTransport.ts';
 import { type HeardProcess, mustBeSilent, ProcessWatch } from './processWatch.ts';
+import { RefusalLog } from './refusalLog.ts';
+import { SilenceWatch } from './silenceWatch.ts';
 import { StrangerLog } from './strangerLog.ts';
 
 /** What happens on the connections. None of these is called from within `send`. */
@@ -92,10 +94,8 @@ export class PeerSockets {
   readonly #instances = new Map<NodeId, string>();
   readonly #processes = new ProcessWatch();
   readonly #deaths = new DeathWatch();
-  /** Nodes that were sent something since they were last heard: when first and when last, by `performance.now()`. */
-  readonly #unanswered = new Map<NodeId, { firstMs: number; lastMs: number }>();
-  /** Refusals that were logged; of nodes that exist, and 0 for all else, so there are few. */
-  readonly #loggedRefusals = new Set<string>();
+  readonly #silence: SilenceWatch;
+  readonly #refusals: RefusalLog;
   /** So many nodes hear another process as this node that this one must not be heard anywhere: see {@link mustBeSilent}. */
   #isSilent = false;
   #isClosed = false;
@@ -104,6 +104,8 @@ export class PeerSockets {
     this.#options = options;
     const { self, handshakeTimeoutMs, proof } = options;
     this.#transport = new PeerTransport(proof);
+    this.#silence = new SilenceWatch(options.silentMs);
+    this.#refusals = new RefusalLog(self, (text) => options.events.log('warn', text));
     const strangers = new StrangerLog((text) => options.events.log('warn', text));
     this.#listener = new PeerListener({
       self,
@@ -113,7 +115,7 @@ export class PeerSockets {
       greeting: (hello) => options.events.greeting(hello),
       taken: (socket, hello, rest, proven) => this.#accept(socket, hello, rest, proven),
       asked: ({ from }) => this.#links.get(from)?.hurry(),
-      refused: (from, code, sentence, address) => this.#logRefusal(from, code, sentence, address),
+      refused: (from, code, sentence, address) => this.#refusals.refused(from, code, sentence, address),
       stranger: (sentence, address) => {
         strangers.met(sentence, address);
         options.events.unproven?.('came');
@@ -171,7 +173,7 @@ export class PeerSockets {
       events: {
         doubts: (welcome) => events.doubts(welcome),
         connected: (welcome) => {
-          this.#unanswered.delete(id);
+          this.#silence.heard(id);
           this.#noteInstance(id, welcome);
           this.#answers(address, welcome);
           events.connected(id, welcome);
@@ -209,7 +211,8 @@ export class PeerSockets {
   send(to: NodeId, message: PeerMessage, body?: Uint8Array, released?: () => void): boolean {
     const link = this.#links.get(to);
     if (link === undefined || this.#isSilent || !link.send(message, body, released)) return false;
-    this.#noteSent(to, link);
+    // `send` calls no handler, so this waits for the end of the turn.
+    if (this.#silence.sent(to)) process.nextTick(() => link.redial(`it has not said anything for ${this.#options.silentMs} ms`));
     return true;
   }
 
@@ -350,7 +353,7 @@ export class PeerSockets {
       this.#links.get(from)?.doubt();
     }
     const reader = new FrameReader((message, body) => {
-      this.#unanswered.delete(from);
+      this.#silence.heard(from);
       inbound.hasSpoken = true;
       events.message(from, message, body);
     });
@@ -370,7 +373,7 @@ export class PeerSockets {
       if (this.#inbound.get(from) === inbound) this.#closed(from);
       events.changed();
     });
-    for (const logged of this.#loggedRefusals) if (logged.startsWith(`${from} `)) this.#loggedRefusals.delete(logged);
+    this.#refusals.accepted(from);
     this.#noteInstance(from, hello);
     events.accepted(from, hello);
     this.#links.get(from)?.hurry();
@@ -393,25 +396,8 @@ export class PeerSockets {
     }
     const { arriving } = reader;
     if (arriving === undefined) return;
-    this.#unanswered.delete(from);
+    this.#silence.heard(from);
     this.#options.events.receiving(from, arriving);
-  }
-
-  /** A node that says nothing although it is sent something all the time is dialed anew. */
-  #noteSent(to: NodeId, link: PeerLink): void {
-    const { silentMs } = this.#options;
-    const nowMs = performance.now();
-    const unanswered = this.#unanswered.get(to);
-    // After a pause on our side, silence says nothing about the other.
-    if (unanswered === undefined || nowMs - unanswered.lastMs > silentMs) {
-      this.#unanswered.set(to, { firstMs: nowMs, lastMs: nowMs });
-      return;
-    }
-    unanswered.lastMs = nowMs;
-    if (nowMs - unanswered.firstMs <= silentMs) return;
-    this.#unanswered.delete(to);
-    // `send` calls no handler, so this waits for the end of the turn.
-    process.nextTick(() => link.redial(`it has not said anything for ${silentMs} ms`));
   }
 
   #noteInstance(id: NodeId, { instance, clusterId }: Introduction): void {
@@ -420,16 +406,5 @@ export class PeerSockets {
     this.#instances.set(id, instance);
     if (before === undefined || before === instance) return;
     this.#options.events.log('warn', `node ${id} now has another data directory (instance ${instance}, before ${before})`);
-  }
-
-  /** Once for each node and reason, until the node is accepted: whoever is refused tries again for ever. */
-  #logRefusal(from: NodeId, code: string, sentence: string, address: string): void {
-    const { self, events } = this.#options;
-    const known = self.nodes.includes(from) ? from : 0;
-    const key = `${known} ${code}`;
-    if (this.#loggedRefusals.has(key)) return;
-    this.#loggedRefusals.add(key);
-    const who = from === 0 ? `a connection from ${address}` : `node ${from} at ${address}`;
-    events.log('warn', `${who} is refused (${code}): ${sentence}`);
   }
 }

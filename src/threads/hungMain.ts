@@ -4,14 +4,8 @@
 import { writeSync } from 'node:fs';
 import type { Cause } from '../core/causes.ts';
 import { MAX_HUNG_LINES } from '../core/limits.ts';
+import type { DirectLog } from './directLog.ts';
 import type { FromRaft } from './messages.ts';
-
-/** How the process writes its log, so that a thread can do so while the main thread hangs. */
-export interface DirectLog {
-  /** A descriptor on which writes never block. */
-  readonly file: number;
-  readonly isJson: boolean;
-}
 
 type Level = 'info' | 'warn' | 'error';
 

@@ -25,7 +25,7 @@ import type { DiskTasks } from '../storage/diskTasks.ts';
 import type { LookedUp } from '../storage/layout.ts';
 import type { MendedLog } from '../storage/mender.ts';
 import type { RecoveredLog } from '../storage/recovery.ts';
-import type { DirectLog } from './hungMain.ts';
+import type { DirectLog } from './directLog.ts';
 
 export type { FetchAnswer };
 

@@ -7,7 +7,7 @@ import type { PeerAddress } from '../peers/peerDial.ts';
 import { PeerSockets } from '../peers/peerSockets.ts';
 import type { FromRaft, RaftSetup } from './messages.ts';
 import { ColdPool } from './pools.ts';
-import type { RaftLinks, RaftLinksOptions } from './raftHost.ts';
+import type { RaftLinks, RaftLinksOptions } from './raftHostPorts.ts';
 
 /** A link on which nothing moves for some election timeouts, and for this long, is dialed anew. */
 const MIN_STUCK_MS = 1_000;

@@ -5,86 +5,29 @@
 import { createHash } from 'node:crypto';
 import { assert, unreachable } from '../core/assert.ts';
 import { type LogError, toPlainError } from '../core/errors.ts';
-import { NO_INSTANCE } from '../core/ids.ts';
-import { hasDirectory } from '../core/members.ts';
 import { CAUSES_LOOK_MS } from '../core/peerLimits.ts';
 import { SIGNAL, STATE } from '../memory/map.ts';
 import { Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
-import { CauseWatch, type LinkView, type OwnView } from '../peers/causeWatch.ts';
+import { CauseWatch } from '../peers/causeWatch.ts';
 import type { PeerAddress } from '../peers/peerDial.ts';
-import type { PeerProof } from '../peers/peerProof.ts';
 import type { PeerEvents, PeerSocketsOptions } from '../peers/peerSockets.ts';
 import { QuorumWatch } from '../peers/quorumWatch.ts';
 import { PEER_FRAME_BYTES } from '../protocol/peer.ts';
-import type { NodeAddress } from '../protocol/peerAddresses.ts';
-import type { Self } from '../protocol/peerJudgement.ts';
-import type { RaftSettings } from '../raft/core.ts';
-import type { NodeId, PeerMessage } from '../raft/messages.ts';
+import type { NodeId } from '../raft/messages.ts';
 import { TermTable } from '../raft/termTable.ts';
-import { Admission, type AdmissionPorts } from '../replication/admission.ts';
-import type { HangTimes } from '../replication/mainThreadWatch.ts';
+import { Admission } from '../replication/admission.ts';
 import type { ReplicaPorts } from '../replication/ports.ts';
 import { Replica } from '../replication/replica.ts';
 import { beforeStart } from '../storage/dataDirectory.ts';
+import { reachedNodes, toldAddresses } from './addresses.ts';
 import { HungMain } from './hungMain.ts';
-import type { FromRaft, RaftSetup, ToRaft } from './messages.ts';
+import type { ToRaft } from './messages.ts';
+import type { RaftHostOptions, RaftHostPorts, RaftLinks, RaftTimer } from './raftHostPorts.ts';
+import { selfOf } from './self.ts';
 
 /** Elections that may fail, one after the other, before a node asks itself whether any could succeed. */
 const QUORUM_LOOK_ELECTIONS = 10;
-
-/** What the host needs from its connections: {@link PeerSockets} has it. */
-export interface RaftLinks {
-  /** Listens for the others, then begins to dial those that {@link reach} was told. */
-  open(): Promise<void>;
-  /** These are the nodes to have links to from now on, and where each is reached. No event comes before this returns. */
-  reach(nodes: readonly PeerAddress[]): void;
-  /** Whether a message with a body would be taken for `to` now; if not, `drained` or `connected` comes when it would. */
-  canSend(to: NodeId): boolean;
-  /** False: the message is dropped, and `released` will not be called. */
-  send(to: NodeId, message: PeerMessage, body?: Uint8Array, released?: () => void): boolean;
-  cut(from: NodeId, reason: string): void;
-  /** Nodes prove themselves by this from now on. */
-  prove(proof: PeerProof): void;
-  /** This node, and what is known of its connections, as causes depend on them. */
-  own(): OwnView;
-  links(): readonly LinkView[];
-  /** Resolves when none is left. No event but `disconnected` comes any more. */
-  close(): Promise<void>;
-}
-
-/** The same for options: what the connections are told and tell. How long they wait for what is their own matter. */
-export type RaftLinksOptions = Pick<PeerSocketsOptions, 'self' | 'now' | 'events' | 'addresses'>;
-
-export interface RaftTimer {
-  cancel(): void;
-}
-
-export interface RaftHostPorts
-  extends Pick<ReplicaPorts, 'nowMs' | 'wallMs' | 'saveVote' | 'readCold'>,
-    Pick<AdmissionPorts, 'saveKnown' | 'saveStanding' | 'saveStart' | 'saveRemoved' | 'saveGeneration' | 'saveNodes'> {
-  /** Calls `act` after `delayMs`, at least 1. `what` names it, for whoever traces. */
-  after(delayMs: number, what: 'tick' | 'admission' | 'quorum' | 'causes' | 'links', act: () => void): RaftTimer;
-  /** As `follow` in src/memory/follow.ts. */
-  follow(signal: number, isOver: () => boolean, moved: () => void): void;
-  /** Makes the connections with the other nodes; not called for a node alone. */
-  makeLinks(options: RaftLinksOptions): RaftLinks;
-  /** Ends what reads for {@link ReplicaPorts.readCold}. */
-  closeReaders(): Promise<void>;
-  /** Tells the main thread. */
-  tell(message: FromRaft): void;
-  /** The thread has nothing to do any more. */
-  ended(): void;
-}
-
-export interface RaftHostOptions {
-  readonly setup: Omit<RaftSetup, 'shared' | 'host' | 'proof'>;
-  readonly settings: RaftSettings;
-  /** As in `ReplicaOptions`. */
-  readonly hang: HangTimes;
-  readonly memory: TailMemory;
-  readonly ports: RaftHostPorts;
-}
 
 export class RaftHost {
   readonly replica: Replica;
@@ -147,10 +90,10 @@ export class RaftHost {
     this.#causes = this.#makeCauses();
     if (setup.peers.length === 0) return;
     this.#links = ports.makeLinks({
-      self: this.#self(),
+      self: selfOf(setup, memory, this.replica, this.admission),
       now: () => this.#now(),
       events: this.#events(),
-      addresses: () => this.#addresses,
+      addresses: () => toldAddresses(setup, this.replica.raft.members),
     });
   }
 
@@ -169,35 +112,8 @@ export class RaftHost {
     this.#follow();
   }
 
-  /**
-   * Which nodes to have links to: those that the log says, or may still say again, where this node was told, or else where the log says. While this node is in no set,
-   * those that it was told, or has learned, so that they hear of it.
-   */
   get #reached(): readonly PeerAddress[] {
-    const { peers, node, learned } = this.#setup;
-    const { members } = this.replica.raft;
-    const { latest, known } = members;
-    const isIn = latest?.members.some(({ id }) => id === node) === true;
-    const reached = new Map<NodeId, PeerAddress>();
-    if (!isIn) for (const peer of [...learned, ...peers]) reached.set(peer.id, peer);
-    for (const { id, host, peerPort } of known) {
-      const told = peers.find((peer) => peer.id === id);
-      if (told !== undefined) reached.set(id, told);
-      else if (host !== '' && peerPort > 0) reached.set(id, { id, host, peerPort });
-      else
-        this.#main.log(
-          'warn',
-          `nothing says where node ${id} is reached: name its address in the list of nodes that this one is started with`,
-        );
-    }
-    return [...reached.values()];
-  }
-
-  /** Where the nodes are that the log says, as this one was told, or else as the log says. */
-  get #addresses(): readonly NodeAddress[] {
-    const members = this.replica.raft.members.latest?.members ?? [];
-    const addresses = members.map((member) => this.#setup.peers.find(({ id }) => id === member.id) ?? member);
-    return addresses.filter(({ host, peerPort }) => host !== '' && peerPort > 0).map(({ id, host, peerPort }) => ({ id, host, peerPort }));
+    return reachedNodes(this.#setup, this.replica.raft.members, (text) => this.#main.log('warn', text));
   }
 
   #reach(): void {
@@ -381,48 +297,6 @@ export class RaftHost {
       this.#tick = undefined;
       this.replica.tick();
     });
-  }
-
-  #self(): Self {
-    const { node: id, process, advertise, fsync: isSynced, takesUploads, identity, levels } = this.#setup;
-    const { clusterId, instance } = identity;
-    const { segmentBytes } = this.#memory.map.shape;
-    const { replica, admission } = this;
-    const { members } = replica.raft;
-    return {
-      clusterId,
-      id,
-      instance,
-      process,
-      segmentBytes,
-      isSynced,
-      takesUploads,
-      get nodes() {
-        return [...members.others, id].sort((a, b) => a - b);
-      },
-      get saysNodes() {
-        // What is not committed may go again, and then lists count.
-        return members.committedEnd !== Number.POSITIVE_INFINITY;
-      },
-      get voters() {
-        return members.voters;
-      },
-      isRemoved: (node, removed) => hasDirectory(members.removed, { id: node, instance: removed }),
-      advertise,
-      levels,
-      get level() {
-        return replica.level;
-      },
-      get generation() {
-        return admission.identity.generation ?? NO_INSTANCE;
-      },
-      get standing() {
-        return admission.identity.standing;
-      },
-      get term() {
-        return replica.raft.currentTerm;
-      },
-    };
   }
 
   #now(): ReturnType<PeerSocketsOptions['now']> {

@@ -25,7 +25,8 @@ import { saveGeneration, saveKnown, saveNodes, saveRemoved, saveStanding, saveSt
 import { diskOf } from '../storage/unsyncedDisk.ts';
 import type { FromRaft, RaftSetup, ToRaft } from './messages.ts';
 import type { RaftCluster } from './raftCluster.ts';
-import { RaftHost, type RaftHostPorts } from './raftHost.ts';
+import { RaftHost } from './raftHost.ts';
+import type { RaftHostPorts } from './raftHostPorts.ts';
 
 /** A leader whose disk makes no progress for this many election timeouts hands over; never sooner than the second bound. */
 const DISK_TIMEOUT_ELECTIONS = 5;

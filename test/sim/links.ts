@@ -6,7 +6,7 @@ import { DeathWatch } from '../../src/peers/deathWatch.ts';
 import type { Introduction } from '../../src/protocol/peerHandshake.ts';
 import { faultOfWelcome } from '../../src/protocol/peerJudgement.ts';
 import type { NodeId, PeerMessage } from '../../src/raft/messages.ts';
-import type { RaftLinks, RaftLinksOptions } from '../../src/threads/raftHost.ts';
+import type { RaftLinks, RaftLinksOptions } from '../../src/threads/raftHostPorts.ts';
 import type { Endpoint } from './peerConnection.ts';
 import type { Process } from './process.ts';
 import { answerTo, type Welcome } from './search.ts';

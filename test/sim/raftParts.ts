@@ -14,7 +14,7 @@ import {
 } from '../../src/storage/dataDirectory.ts';
 import { SegmentReader } from '../../src/storage/segmentReader.ts';
 import type { FromRaft } from '../../src/threads/messages.ts';
-import type { RaftHostPorts, RaftLinks, RaftLinksOptions } from '../../src/threads/raftHost.ts';
+import type { RaftHostPorts, RaftLinks, RaftLinksOptions } from '../../src/threads/raftHostPorts.ts';
 import { checkGeneration } from './generations.ts';
 import { DIRECTORY } from './identity.ts';
 import type { Process } from './process.ts';
