@@ -7,7 +7,8 @@ import type { Config } from '../core/config.ts';
 import { LogError } from '../core/errors.ts';
 import { openSecret } from '../core/secrets.ts';
 import { type PeerProof, proofOf } from '../peers/peerProof.ts';
-import { certificatesIn, earliestEnd } from '../tls/listenerTls.ts';
+import { checkTime, earliestEnd } from '../tls/listenerTls.ts';
+import { certificatesOf } from '../tls/pem.ts';
 import { WatchedFiles } from '../tls/watchedFiles.ts';
 import type { CertificateStatus } from './door.ts';
 import type { EngineLog } from './engineOptions.ts';
@@ -45,12 +46,12 @@ export class PeerFiles {
     const files = (peerSecretFile === '' ? [peerCa, peerCert, peerKey] : [peerSecretFile]).map((file) => resolve(file));
     this.#files = new WatchedFiles({
       files,
-      read: (contents) => this.#read(files, contents),
+      read: (contents, isFirst) => this.#read(files, contents, isFirst),
       changed: (proof) => {
         this.changed(proof);
         log.info(`nodes prove themselves by ${described(proof)} from now on, read from ${files.join(', ')}`);
       },
-      refused: (sentence) => log.warn(`${sentence}; what nodes proved themselves by before stays in force`),
+      refused: (sentence) => log.error(`${sentence}; what nodes proved themselves by before stays in force`),
     });
     this.#files.watch();
   }
@@ -66,7 +67,7 @@ export class PeerFiles {
     const { callOf } = this.#options;
     const status = (use: CertificateStatus['use'], pem: string, called: string): CertificateStatus => ({
       use,
-      notAfterMs: earliestEnd(certificatesIn(pem, called)),
+      notAfterMs: earliestEnd(certificatesOf(pem, called)),
       fault,
     });
     return [status('peer', proof.cert, callOf('peerCert')), status('peers', proof.ca, callOf('peerCa'))];
@@ -99,7 +100,7 @@ export class PeerFiles {
   }
 
   /** Throws an Error with a sentence. */
-  #read(files: readonly string[], [first = '', cert = '', key = '']: readonly string[]): PeerProof {
+  #read(files: readonly string[], [first = '', cert = '', key = '']: readonly string[], isFirst: boolean): PeerProof {
     const { callOf, peerSecretFile } = this.#options;
     const isSecret = peerSecretFile !== '';
     checkMode(files.at(-1) ?? '');
@@ -112,6 +113,9 @@ export class PeerFiles {
     }
     const fault = this.#faultOf(proof);
     if (fault !== undefined) throw new Error(fault);
+    // At a start there is nothing better; later there is, and it still counts, or is said to have ended.
+    const [own] = isSecret || isFirst ? [] : certificatesOf(cert, callOf('peerCert'));
+    if (own !== undefined) checkTime(own, files.at(1) ?? '', Date.now());
     return proof;
   }
 

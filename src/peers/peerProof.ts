@@ -1,10 +1,11 @@
 // What nodes prove to each other that they belong together with: a shared secret, or certificates. Read from files by the main thread, and plain
 // data from then on, because connections are made on the raft thread. docs/PEERS.md, "Proof".
 
-import { hkdfSync, X509Certificate } from 'node:crypto';
+import { hkdfSync, type X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { MAX_PEER_SECRETS, MIN_SECRET_BYTE_VALUES, PEER_SECRET_BYTES } from '../core/peerLimits.ts';
 import { holderOfCertificate } from '../tls/names.ts';
+import { certificatesOf } from '../tls/pem.ts';
 
 /** One shared secret, as it is used: nothing but these goes anywhere. */
 export interface PeerSecret {
@@ -66,10 +67,11 @@ export function certifiedNode(certificate: X509Certificate): CertifiedNode | und
 export function proofOf(texts: ProofTexts): PeerProof {
   if (texts.kind === 'secret') return { kind: 'secret', secrets: secretsIn(texts.secret) };
   const { ca, cert, key } = texts;
+  certificatesOf(ca, 'the file of the certificate authority');
+  const [own] = certificatesOf(cert, 'the file of the certificate');
   // Throws for a key of another certificate, and for what is no PEM.
   createSecureContext({ ca, cert, key });
-  if (authoritiesIn(ca).length === 0) throw new TypeError('the file of the certificate authority has no certificate');
-  const self = certifiedNode(new X509Certificate(cert));
+  const self = own === undefined ? undefined : certifiedNode(own);
   if (self === undefined) {
     throw new TypeError(
       'the certificate is not that of a node: it takes one alternative name URI:loglog://CLUSTER/NODE, as loglog tls issue makes it',
@@ -78,15 +80,10 @@ export function proofOf(texts: ProofTexts): PeerProof {
   return { kind: 'certificate', ca, cert, key, self };
 }
 
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
-
-/** The authorities in a file, by their fingerprints. Throws for what looks like one and is none. */
-function authoritiesIn(pem: string): readonly string[] {
-  return (pem.match(CERTIFICATE) ?? []).map((one) => new X509Certificate(one).fingerprint256);
-}
-
 /** What connections are proven by: a connection stands as long as all that could have proven it is still believed. */
 export function believed(proof: PeerProof | undefined): readonly string[] {
   if (proof === undefined) return [];
-  return proof.kind === 'secret' ? proof.secrets.map(({ identity }) => identity) : authoritiesIn(proof.ca);
+  return proof.kind === 'secret'
+    ? proof.secrets.map(({ identity }) => identity)
+    : certificatesOf(proof.ca, 'the authority').map(({ fingerprint256 }) => fingerprint256);
 }

@@ -50,6 +50,8 @@ export function parseClientRules(text: string, file: string, clusterId?: string)
     if (rules.length === MAX_CLIENT_RULES) throw new Error(`${file} has more than ${MAX_CLIENT_RULES} rules`);
     rules.push({ pattern, fits: fitting(pattern), scopes });
   }
+  if (rules.length === 0)
+    throw new Error(`${file} has no rule: it may be half written; where no certificate is to allow anything, write  * none`);
   return new ClientRules(rules, clusterId);
 }
 

@@ -1,10 +1,11 @@
 // What TLS on the clients' port is made from: a certificate and its key, and, where clients may show certificates, whose and for what. Read from files,
 // checked, and read anew when they change.
 
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { type ClientRules, parseClientRules } from './clientRules.ts';
 import { holderOfCertificate } from './names.ts';
+import { certificatesOf } from './pem.ts';
 import { WatchedFiles } from './watchedFiles.ts';
 
 /** The options of a node that name the files; empty: none. */
@@ -40,23 +41,8 @@ export interface ListenerTls {
 /** No older version is spoken on the clients' port, nor between nodes. */
 export const MIN_TLS_VERSION = 'TLSv1.2';
 
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
-
 function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
-}
-
-/** The certificates in a file's text. Throws an Error that names `file`. */
-export function certificatesIn(text: string, file: string): readonly X509Certificate[] {
-  const found = text.match(CERTIFICATE) ?? [];
-  if (found.length === 0) throw new Error(`${file} has no certificate in PEM`);
-  return found.map((pem) => {
-    try {
-      return new X509Certificate(pem);
-    } catch (thrown) {
-      throw new Error(`${file} has a certificate that cannot be read: ${messageOf(thrown)}`);
-    }
-  });
 }
 
 /** A private key in a file's text. Throws an Error that names `file`, and shows nothing of it. */
@@ -90,13 +76,13 @@ function earliest(use: Expiry['use'], certificates: readonly X509Certificate[]):
 export function readListenerTls(names: ListenerTlsFiles, contents: readonly string[], isFirst: boolean, nowMs = Date.now()): ListenerTls {
   const { tlsCert, tlsKey, tlsClientCa, tlsClientScopes } = names;
   const [certificate = '', key = '', ca, scopes] = contents;
-  const chain = certificatesIn(certificate, tlsCert);
+  const chain = certificatesOf(certificate, tlsCert);
   const [own] = chain;
   if (own?.checkPrivateKey(keyIn(key, tlsKey)) !== true)
     throw new Error(`the key in ${tlsKey} is not that of the certificate in ${tlsCert}`);
   if (!isFirst) checkTime(own, tlsCert, nowMs);
   const clientCa = tlsClientCa === '' ? undefined : ca;
-  const authorities = clientCa === undefined ? [] : certificatesIn(clientCa, tlsClientCa);
+  const authorities = clientCa === undefined ? [] : certificatesOf(clientCa, tlsClientCa);
   try {
     createSecureContext({ cert: certificate, key, ca: clientCa, minVersion: MIN_TLS_VERSION });
   } catch (thrown) {

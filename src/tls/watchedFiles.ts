@@ -3,7 +3,7 @@
 // A change is noticed by a watch over the folders of the files, by which renames and swapped links (as Kubernetes mounts secrets) are seen, too; where that is
 // not told, by a look now and then. Files that belong together are seldom written at one moment: they are read once nothing has changed for a while.
 
-import { type FSWatcher, readFileSync, statSync, watch } from 'node:fs';
+import { closeSync, constants, type FSWatcher, fstatSync, openSync, readFileSync, watch } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { FILES_LOOK_MS, FILES_SETTLE_MAX_MS, FILES_SETTLE_MS, MAX_PEM_BYTES } from '../core/accessLimits.ts';
 import { LogError } from '../core/errors.ts';
@@ -25,14 +25,24 @@ function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
-/** What is in a file. Throws an Error that names it. */
-function contentOf(file: string, isSecret: boolean): string {
-  const stat = statSync(file);
-  if (!stat.isFile()) throw new Error(`${file} is no file`);
-  const open = isSecret ? openSecret(file, stat, process.getuid?.()) : undefined;
-  if (open !== undefined) throw new Error(`${file} is not taken: ${open}`);
-  if (stat.size > MAX_PEM_BYTES) throw new Error(`${file} has more than ${MAX_PEM_BYTES} bytes`);
-  return readFileSync(file, 'latin1');
+/** What is in a file, which is looked at and read as one: another one may come under its name at any moment, and no pipe may hold the node up. Throws an Error that names it. */
+function contentOf(path: string, isSecret: boolean): string {
+  let file: number;
+  try {
+    file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  } catch (thrown) {
+    throw new Error(`${path} cannot be read (${messageOf(thrown)})`);
+  }
+  try {
+    const stat = fstatSync(file);
+    if (!stat.isFile()) throw new Error(`${path} is no file`);
+    const open = isSecret ? openSecret(path, stat, process.getuid?.()) : undefined;
+    if (open !== undefined) throw new Error(`${path} is not taken: ${open}`);
+    if (stat.size > MAX_PEM_BYTES) throw new Error(`${path} has more than ${MAX_PEM_BYTES} bytes`);
+    return readFileSync(file, 'latin1');
+  } finally {
+    closeSync(file);
+  }
 }
 
 export class WatchedFiles<T> {

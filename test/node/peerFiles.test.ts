@@ -109,6 +109,16 @@ describe('files with certificates', () => {
     one?.reload();
     expect(one?.certificates).toEqual(told(expect.stringContaining('cannot be used')));
     expect(one?.fault).toContain('--peer-cert');
+    one?.belongsTo(CLUSTER);
+    // One that has ended by now proves nothing to anybody.
+    const past = { fromMs: Date.now() - 7_200_000, toMs: Date.now() - 3_600_000 };
+    const ended = await issueCertificate(authority, { kind: 'node', clusterId: CLUSTER, nodeId: 1 }, [], past);
+    writeFileSync(files.peerCert, ended.certificate);
+    writeFileSync(files.peerKey, ended.key);
+    one?.reload();
+    expect(one?.certificates).toEqual(
+      told(`the certificate in ${files.peerCert} has expired: it counted until ${new X509Certificate(ended.certificate).validTo}`),
+    );
   });
 });
 
