@@ -66,7 +66,7 @@ export interface AppendPorts {
   /** Makes what was ordered durable at once, and then looks at the commit; false: its writer is to be woken for it. Where it is not given, that is so always. */
   writeAtOnce?(): boolean;
   /** Where appends of sessions are looked for that were sent again. */
-  readonly repeats: Pick<RepeatPorts, 'hot' | 'segments' | 'readings' | 'broke'>;
+  readonly repeats: Pick<RepeatPorts, 'hot' | 'segments' | 'diskReads' | 'broke'>;
   /** Called when the commit is to be watched, for as long as {@link Appends.awaitsCommit}. */
   awaitCommit(): void;
 }

@@ -4,7 +4,7 @@
 import type { ErrorCode } from '../core/errors.ts';
 import type { Chain } from './chain.ts';
 import type { Deadline } from './deadlines.ts';
-import type { WaitingEnd } from './ends.ts';
+import type { HeapNode } from './heap.ts';
 import type { Uploader } from './uploadPorts.ts';
 
 /** What {@link Appends} keeps with a caller, and needs to answer it. */
@@ -111,4 +111,24 @@ export class CallerReadings {
   coldRunning = 0;
   /** What was read for it from the disk found no room: it comes first once there is some, so that the others do not take it all. */
   first: Reading | undefined;
+}
+
+/** An END that waits: for the leader's word, or for this node to have come far enough. */
+export interface WaitingEnd {
+  readonly caller: Caller;
+  readonly requestId: number;
+  /** The commit that AT_LEAST asks for; 0: none. */
+  readonly atLeast: number;
+  readonly deadlines: Deadline<EndWait>[];
+  /** What the leader said that this node must reach; undefined until it has answered; 0: it is not asked. */
+  index: number | undefined;
+  /** Its place among those that wait for the commit. */
+  target: HeapNode<WaitingEnd> | undefined;
+  isDone: boolean;
+}
+
+/** One of the waits of an END. */
+export interface EndWait {
+  readonly waiting: WaitingEnd;
+  readonly isForLeader: boolean;
 }

@@ -6,9 +6,9 @@ import { assert } from '../core/assert.ts';
 import { ASK_AGAIN_MS, LINEARIZABLE_WAIT_MS, MAX_SHARED_ENDS } from '../core/servingLimits.ts';
 import { STATE, WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
-import type { Caller } from './caller.ts';
-import { type Deadline, Deadlines } from './deadlines.ts';
-import { Heap, type HeapNode } from './heap.ts';
+import type { Caller, EndWait, WaitingEnd } from './caller.ts';
+import { Deadlines } from './deadlines.ts';
+import { Heap } from './heap.ts';
 import type { Loop } from './loop.ts';
 import { Paced } from './paced.ts';
 import { Shares } from './shares.ts';
@@ -21,26 +21,6 @@ export interface EndRequest {
   readonly atLeast: number;
   /** AT_LEAST: longest wait for that; 0: none. */
   readonly waitMs: number;
-}
-
-/** An END that waits: for the leader's word, or for this node to have come far enough. */
-export interface WaitingEnd {
-  readonly caller: Caller;
-  readonly requestId: number;
-  /** The commit that AT_LEAST asks for; 0: none. */
-  readonly atLeast: number;
-  readonly deadlines: Deadline<Wait>[];
-  /** What the leader said that this node must reach; undefined until it has answered; 0: it is not asked. */
-  index: number | undefined;
-  /** Its place among those that wait for the commit. */
-  target: HeapNode<WaitingEnd> | undefined;
-  isDone: boolean;
-}
-
-/** One of the waits of an END. */
-interface Wait {
-  readonly waiting: WaitingEnd;
-  readonly isForLeader: boolean;
 }
 
 /** What an END needs of the cluster. */
@@ -71,7 +51,7 @@ export class Ends {
   readonly #awaitCommit: () => void;
   readonly #broke: (thrown: unknown) => void;
   readonly #shares = new Shares(MAX_SHARED_ENDS);
-  readonly #deadlines: Deadlines<Wait>;
+  readonly #deadlines: Deadlines<EndWait>;
   /** Those that wait for the commit, by what it has to reach. */
   readonly #targets = new Heap<WaitingEnd>();
   /** Those that the leader is to be asked for, with one question for all. */
@@ -232,7 +212,7 @@ export class Ends {
   }
 
   /** One of the waits is over. What it was for may have come, and the other one goes on. */
-  #expire({ waiting, isForLeader }: Wait): void {
+  #expire({ waiting, isForLeader }: EndWait): void {
     const target = isForLeader ? waiting.index : waiting.atLeast;
     if (target !== undefined && target <= this.#memory.commit) return;
     const { caller, requestId } = waiting;

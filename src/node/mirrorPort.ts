@@ -1,9 +1,9 @@
 // A mirror beside an engine, as a port: what follows another log in place of the raft thread, and what it knows of that log. src/mirror is the real one.
 
+import type { Config } from '../core/config.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { MirrorSource } from '../storage/dataDirectory.ts';
 import type { RecoveredLog } from '../storage/recovery.ts';
-import type { EngineConfig } from './engineOptions.ts';
 import type { RaftEvents, RaftPort } from './raftPort.ts';
 
 /** How a mirror and its source stand. */
@@ -37,7 +37,7 @@ export interface MirrorParts {
   readonly memory: TailMemory;
   readonly directory: string;
   readonly recovered: RecoveredLog;
-  readonly config: EngineConfig;
+  readonly config: Pick<Config, 'fsync' | 'data'>;
 }
 
 export interface Mirror {

@@ -10,19 +10,19 @@
 
 import { assert } from '../core/assert.ts';
 import { LogError } from '../core/errors.ts';
-import { MAX_CREDIT_BYTES, MAX_READ_BYTES, MAX_SHARED_READINGS, ROOM_RETRY_MS, SUBSCRIPTION_CHUNK_BYTES } from '../core/servingLimits.ts';
-import type { TrimEntry } from '../format/controlEntries.ts';
+import { MAX_CREDIT_BYTES, MAX_READ_BYTES, MAX_SHARED_READINGS, SUBSCRIPTION_CHUNK_BYTES } from '../core/servingLimits.ts';
 import type { HotReader } from '../memory/hotReader.ts';
 import { SLOT, WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { DiskTasks } from '../storage/diskTasks.ts';
 import { isDamage } from '../storage/examiner.ts';
-import type { ColdRange } from '../storage/segmentReader.ts';
 import { notBoundary } from '../storage/segmentReader.ts';
 import { type Caller, partyOf, type Reading } from './caller.ts';
-import { ColdReads, type EntriesCopy, type Wanted } from './coldReads.ts';
+import { ColdReads } from './coldReads.ts';
 import { Deadlines } from './deadlines.ts';
+import { type DiskReadPorts, DiskReads, trimmedSentence } from './diskReads.ts';
 import type { Loop } from './loop.ts';
+import { Roomless } from './roomless.ts';
 import type { Segments } from './segments.ts';
 import { Shares } from './shares.ts';
 import { Turns } from './turns.ts';
@@ -32,9 +32,7 @@ export interface ReadingCounters {
   coldReads: number;
 }
 
-export interface ReadingPorts {
-  readonly memory: TailMemory;
-  readonly hot: HotReader;
+export interface ReadingPorts extends DiskReadPorts {
   readonly segments: Segments;
   readonly tasks: Pick<DiskTasks, 'readCold' | 'findBatch' | 'findTime'>;
   readonly loop: Loop;
@@ -44,17 +42,10 @@ export interface ReadingPorts {
   awaitCommit(): void;
   /** What goes before readers in each turn of the event loop. */
   beforeTurn(): void;
-  /** Has the sealed segment healed that holds log offset `offset`, if it can be. Resolves before long to whether it is to be read again. */
-  heal(offset: number): Promise<boolean>;
   /** Whether the segment at `base` is valid here, and not what the log says. */
   isDifferent(base: number): boolean;
-  reportDamage(error: LogError): void;
   /** What was thrown where nothing was to be. */
   broke(thrown: unknown): void;
-}
-
-export function trimmedSentence(offset: number, start: number): string {
-  return `offset ${offset} was trimmed; the log starts at ${start}`;
 }
 
 export class Readings {
@@ -65,13 +56,13 @@ export class Readings {
   readonly #turns: Turns<Caller>;
   readonly #shares = new Shares(MAX_SHARED_READINGS);
   readonly #deadlines: Deadlines<Reading>;
-  #lastReported = '';
   #readBytes = 0;
   #openCount = 0;
   /** Connections with readings at the commit, until it moves. */
   #waiting = new Set<Caller>();
-  /** Connections whose next message finds no room in all send buffers, until some time has passed. */
-  #roomless = new Set<Caller>();
+  readonly #roomless: Roomless;
+  /** For whoever is no reading: it takes turns with them. */
+  readonly diskReads: DiskReads;
 
   constructor(ports: ReadingPorts) {
     this.#ports = ports;
@@ -95,73 +86,8 @@ export class Readings {
       isDifferent: (base) => ports.isDifferent(base),
       broke: (thrown) => ports.broke(thrown),
     });
-  }
-
-  /** Says in the log what cannot be read, once. */
-  #report(error: LogError): void {
-    if (error.message !== this.#lastReported) this.#ports.reportDamage(error);
-    this.#lastReported = error.message;
-  }
-
-  /** What `read` resolves to; where it meets damage at `offset`, it is tried again once that is healed. */
-  async #healing<T>(offset: number, isOver: () => boolean, read: () => Promise<T>): Promise<T> {
-    try {
-      return await read();
-    } catch (thrown) {
-      if (!isDamage(thrown) || isOver() || !(await this.#ports.heal(offset)) || isOver()) throw thrown;
-      return read();
-    }
-  }
-
-  /** As {@link ColdReads.readCopy}, for whoever is no caller: for `party`, or for the log itself. What cannot be read is reported, unless `isOver`: nobody wants it any more. */
-  async readCopy(range: ColdRange, wanted: Wanted, isOver: () => boolean, party: object = this): Promise<EntriesCopy> {
-    try {
-      return await this.#healing(range.from, isOver, () => this.#cold.readCopy(range, wanted, party));
-    } catch (thrown) {
-      const start = this.#memory.word(WORD.START);
-      if (range.base < this.#memory.word(WORD.BASE)) throw new LogError('OFFSET_TRIMMED', trimmedSentence(range.from, start), { start });
-      if (thrown instanceof LogError && thrown.code !== 'OFFSET_NOT_BOUNDARY' && !isOver()) this.#report(thrown);
-      throw thrown;
-    }
-  }
-
-  /**
-   * Where a trim to `offset`, which is past the start and not past the commit, begins the log; undefined: it begins there or later already. Rejects with a
-   * LogError `DAMAGED`, which is reported, or others of the disk.
-   */
-  async batchBefore(offset: number): Promise<TrimEntry | undefined> {
-    const slot = this.#hot.pin(offset - 1);
-    if (slot >= 0) {
-      const found = this.#hot.batchBefore(slot, offset);
-      this.#hot.release(slot);
-      return found;
-    }
-    const segment = this.#ports.segments.find(offset - 1);
-    try {
-      if (segment === undefined) throw new LogError('DAMAGE', `no segment holds log offset ${offset - 1}`);
-      const find = (): Promise<TrimEntry> =>
-        this.#cold.withBuffer((buffer) => this.#ports.tasks.findBatch({ base: segment.base, offset, buffer }));
-      return await this.#healing(offset - 1, () => false, find);
-    } catch (thrown) {
-      // Trimmed meanwhile: its file may be gone.
-      if (offset <= this.#memory.word(WORD.START)) return undefined;
-      if (!(thrown instanceof LogError)) throw thrown;
-      this.#report(thrown);
-      throw thrown.code === 'DAMAGE' ? new LogError('DAMAGED', `the log is damaged on this node's disk before offset ${offset}`) : thrown;
-    }
-  }
-
-  /** The log's time before `offset`, which the sealed segment at `base` holds or ends at; 0 where it cannot be read, which is reported. */
-  async timeBefore(base: number, offset: number): Promise<number> {
-    try {
-      const find = (): Promise<number> => this.#cold.withBuffer((buffer) => this.#ports.tasks.findTime({ base, offset, buffer }));
-      return await this.#healing(base, () => false, find);
-    } catch (thrown) {
-      if (!(thrown instanceof LogError)) throw thrown;
-      // Trimmed meanwhile: its file may be gone.
-      if (base >= this.#memory.word(WORD.BASE)) this.#report(thrown);
-      return 0;
-    }
+    this.#roomless = new Roomless(ports.loop, (caller) => this.#turns.add(caller));
+    this.diskReads = new DiskReads(ports, this.#cold);
   }
 
   get counters(): ReadingCounters {
@@ -419,17 +345,8 @@ export class Readings {
   }
 
   #waitForRoom(caller: Caller): 'no room' {
-    if (this.#roomless.size === 0) this.#ports.loop.after(ROOM_RETRY_MS, () => this.#retryRoomless(), true);
     this.#roomless.add(caller);
     return 'no room';
-  }
-
-  #retryRoomless(): void {
-    const roomless = this.#roomless;
-    this.#roomless = new Set();
-    for (const caller of roomless) {
-      if (!caller.isClosed) this.#turns.add(caller);
-    }
   }
 
   #send(reading: Reading, entries: Uint8Array): void {
@@ -486,7 +403,7 @@ export class Readings {
       return;
     }
     // Many clients may ask for the same entry: its damage is logged once.
-    this.#report(error);
+    this.diskReads.report(error);
     if (!isDamage(error)) {
       caller.sendError(requestId, 'OVERLOADED', next, 'this node cannot read its disk now; its log says why: try again later');
       return;

@@ -23,8 +23,8 @@ import { SLOT, WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { SealedSegment } from '../storage/context.ts';
 import type { Appender } from './caller.ts';
+import type { DiskReads } from './diskReads.ts';
 import type { Loop } from './loop.ts';
-import type { Readings } from './reading.ts';
 
 /** What was sent again. */
 export interface Repeat extends SessionAppend {
@@ -54,7 +54,7 @@ export interface RepeatPorts {
   readonly fold: { readonly producers: Pick<LogSessions, 'lastOf'> };
   readonly hot: Pick<HotReader, 'pin' | 'release'>;
   readonly segments: { find(offset: number): Pick<SealedSegment, 'base' | 'end'> | undefined };
-  readonly readings: Pick<Readings, 'readCopy'>;
+  readonly diskReads: Pick<DiskReads, 'readCopy'>;
   readonly loop: Pick<Loop, 'afterTurn'>;
   /** Answers with a receipt; `place` undefined: it is not known any more. */
   acknowledge(repeat: Repeat, place: RepeatPlace | undefined, isCommitted: boolean): void;
@@ -320,13 +320,13 @@ export class Repeats {
 
   /** Reads one entry from the disk. False: that cannot be done now. */
   async #readCold({ session, caller }: Repeat, { coldAt: at, sequence }: Cold, known: Map<number, Known>, ended: number): Promise<boolean> {
-    const { segments, readings } = this.#ports;
+    const { segments, diskReads } = this.#ports;
     const segment = segments.find(at);
     if (segment === undefined) return false;
     const { base, end } = segment;
     try {
       const range = { base, from: at, isBoundary: true, limit: end, maxBytes: 0 };
-      const { bytes } = await readings.readCopy(range, { from: at, to: end }, () => caller.isClosed || this.#isOver(ended));
+      const { bytes } = await diskReads.readCopy(range, { from: at, to: end }, () => caller.isClosed || this.#isOver(ended));
       // After the read: where the log was cut, something else may have been there.
       if (this.#isOver(ended)) return false;
       this.#note(known, sequence, entryIn(viewOf(bytes), 0, at, session, sequence));

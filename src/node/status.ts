@@ -9,7 +9,6 @@ import { WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { Identity } from '../storage/dataDirectory.ts';
 import type { Appends } from './appends.ts';
-import type { ClusterStatus } from './clusterStatus.ts';
 import type { DamageStatus, Damages } from './damages.ts';
 import type { CertificateStatus, Door } from './door.ts';
 import type { EngineConfig } from './engineOptions.ts';
@@ -181,6 +180,14 @@ export interface NodeStatus {
   readonly limits: { readonly maxPayloadBytes: number; readonly windowBytes: number; readonly maxBatchBytes: number };
 }
 
+/** What a node knows of its cluster; `listenUrl`: where its own clients reach it, where no option says otherwise. */
+interface ClusterFacts {
+  node(listenUrl: string): Pick<NodeStatus['node'], 'id' | 'role' | 'term' | 'url' | 'leader' | 'whyNoLeader'>;
+  nodes(listenUrl: string): readonly ClusterNodeStatus[];
+  readonly causes: readonly Cause[];
+  readonly toleratedFailures: number | null;
+}
+
 /** Whom the facts are taken from: an engine. */
 export interface StatusSources {
   readonly config: EngineConfig;
@@ -192,7 +199,7 @@ export interface StatusSources {
   readonly loop: Pick<Loop, 'wallMs'>;
   readonly memory: TailMemory;
   readonly fold: Pick<LogFold, 'timeMs' | 'isTimeHeld' | 'level'>;
-  readonly cluster: ClusterStatus;
+  readonly cluster: ClusterFacts;
   readonly segments: Segments;
   readonly seals: { readonly status: SealStatus };
   readonly disk: { readonly status: DiskStatus };

@@ -14,8 +14,8 @@ import { SLOT, WORD } from '../memory/map.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { SealedSegment } from '../storage/context.ts';
 import type { Caller } from './caller.ts';
+import type { DiskReads } from './diskReads.ts';
 import type { Loop } from './loop.ts';
-import type { Readings } from './reading.ts';
 import type { Segments } from './segments.ts';
 import { Shares } from './shares.ts';
 
@@ -23,7 +23,7 @@ export interface TimePorts {
   readonly memory: TailMemory;
   readonly hot: HotReader;
   readonly segments: Pick<Segments, 'sealed' | 'find'>;
-  readonly readings: Pick<Readings, 'readCopy' | 'timeBefore'>;
+  readonly diskReads: Pick<DiskReads, 'readCopy' | 'timeBefore'>;
   readonly loop: Pick<Loop, 'afterTurn'>;
 }
 
@@ -106,7 +106,7 @@ export class Times {
   }
 
   async #before(offset: number, isOver: () => boolean): Promise<number> {
-    const { memory, segments, readings } = this.#ports;
+    const { memory, segments, diskReads } = this.#ports;
     for (let at = offset; at > memory.word(WORD.BASE) && !isOver(); ) {
       await this.#turn();
       const near = this.#near(offset, at);
@@ -118,7 +118,7 @@ export class Times {
       const segment = segments.find(offset - 1);
       // On its way between memory and disk, or trimmed meanwhile.
       if (segment === undefined) return 0;
-      return await readings.timeBefore(segment.base, at);
+      return await diskReads.timeBefore(segment.base, at);
     }
     return 0;
   }
@@ -216,7 +216,7 @@ export class Times {
   ): Promise<Found> {
     await this.#turn();
     if (isOver()) throw new LogError('CLOSED', 'nobody waits for the answer any more');
-    const { hot, segments, readings } = this.#ports;
+    const { hot, segments, diskReads } = this.#ports;
     const slot = hot.pin(at);
     if (slot >= 0) {
       const found = find(hot.read(slot, at, maxBytes));
@@ -227,7 +227,7 @@ export class Times {
     if (segment === undefined) throw new LogError('OVERLOADED', `log offset ${at} is on its way between memory and disk: try again`);
     const limit = Math.min(segment.end, end);
     try {
-      const { bytes } = await readings.readCopy(
+      const { bytes } = await diskReads.readCopy(
         { base: segment.base, from: at, isBoundary: true, limit, maxBytes },
         { from: at, to: limit },
         isOver,

@@ -94,7 +94,7 @@ export function makeRegistry(engine: Engine, door: DoorMetrics): Registry {
     },
   });
   gauge('log_level', "The log's level.", () => engine.fold.level);
-  counter('elections', 'Terms in which this node has heard of a leader, itself too, since it started.', () => engine.elections);
+  counter('elections', 'Terms in which this node has heard of a leader, itself too, since it started.', () => engine.role.elections);
   new Gauge({
     name: 'loglog_build_info',
     help: 'Always 1: the version of LogLog, and of Node.',

@@ -190,7 +190,8 @@ export class LogServer implements Door {
       ownDigestOf: (segment) => engine.seals.ownDigestOf(segment),
       isDifferent: ({ base }) => engine.seals.isDifferent(base),
       // While the node stops, its threads end.
-      read: (range, wanted, isOver, party) => engine.readings.readCopy(range, wanted, () => isOver() || engine.appends.isDraining, party),
+      read: (range, wanted, isOver, party) =>
+        engine.readings.diskReads.readCopy(range, wanted, () => isOver() || engine.appends.isDraining, party),
       budget: listener.sendBudget,
       turn: () => listener.turn,
       isOriginAllowed: (origin, host) => this.#origins.isAllowed(origin, host),

@@ -5,9 +5,9 @@ import type { Identity } from '../core/access.ts';
 import { viewOf } from '../core/bytes.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import { MAX_READ_BYTES, MAX_UNSENT_ANSWER_BYTES, UNSENT_AT_END_BYTES } from '../core/servingLimits.ts';
+import type { WaitingEnd } from '../node/caller.ts';
 import { type Caller, CallerReadings } from '../node/caller.ts';
 import type { Chain } from '../node/chain.ts';
-import type { WaitingEnd } from '../node/ends.ts';
 import {
   APPENDED_HEADER_BYTES,
   CLOSE_FLOOD,

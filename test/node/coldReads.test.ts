@@ -236,7 +236,7 @@ describe('a cold read', () => {
     const { readings, ranges, finish } = makeCold(5000, true);
     const copy = (from: number, party: object): void => {
       const range = { base: SEGMENT.base, from, isBoundary: true, limit: 5000, maxBytes: 100 };
-      void readings.readCopy(range, { from, to: from + 100 }, () => false, party);
+      void readings.diskReads.readCopy(range, { from, to: from + 100 }, () => false, party);
     };
     for (const from of [1000, 1001, 1002]) copy(from, TOKEN);
     copy(4000, {});
@@ -265,7 +265,7 @@ describe('a cold read', () => {
       reportDamage: ({ message }) => void said.push(message),
     });
     const range = { base: SEGMENT.base, from: 2000, isBoundary: true, limit: 3000, maxBytes: 1000 };
-    const copy = (isOver: boolean): Promise<unknown> => readings.readCopy(range, { from: 2000, to: 3000 }, () => isOver);
+    const copy = (isOver: boolean): Promise<unknown> => readings.diskReads.readCopy(range, { from: 2000, to: 3000 }, () => isOver);
     await expect(copy(true)).rejects.toMatchObject({ code: 'IO' });
     expect(said).toEqual([]);
     for (let i = 0; i < 2; i++) await expect(copy(false)).rejects.toMatchObject({ code: 'IO' });

@@ -9,8 +9,8 @@ import {
 } from '../../src/core/servingLimits.ts';
 import { SIGNAL, STATE, WORD } from '../../src/memory/map.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';
-import type { Caller } from '../../src/node/caller.ts';
-import { type EndPorts, type EndRequest, Ends, type WaitingEnd } from '../../src/node/ends.ts';
+import type { Caller, WaitingEnd } from '../../src/node/caller.ts';
+import { type EndPorts, type EndRequest, Ends } from '../../src/node/ends.ts';
 import { TEST_LOOP } from '../support/loop.ts';
 
 /** Also where a test has a clock of its own. */

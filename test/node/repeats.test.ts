@@ -52,7 +52,7 @@ class Bench {
       },
       hot: { pin: () => -1, release: () => undefined },
       segments: { find: (offset) => ({ base: 0, end: offset + SESSION_BYTES }) },
-      readings: {
+      diskReads: {
         readCopy: async ({ from }) => {
           this.reads += 1;
           const session = Math.floor(from / SESSION_BYTES) * SESSION_BYTES;

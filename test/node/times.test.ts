@@ -106,7 +106,7 @@ function portsTo(made: Made, start = 0, reads: number[] = [], fails?: LogError):
     memory: { commit: bytes.length, word: (word: number) => words.get(word) ?? 0 } as TailMemory,
     hot: { pin: () => -1 } as unknown as HotReader,
     segments: { sealed: kept, find: (offset) => kept.find((each) => each.base <= offset && offset < each.end) },
-    readings: {
+    diskReads: {
       timeBefore: (_base, offset) => Promise.resolve(made.changes.findLast((change) => change.offset < offset)?.timeMs ?? 0),
       readCopy: ({ from, limit, maxBytes }) => {
         reads.push(from);

@@ -212,7 +212,7 @@ describe('a trim of an engine that runs', () => {
     const cold = program.start(0, true);
     expect(cold.state).toBe('cold');
     const range = { base: 0, from: 0, isBoundary: true, limit: engine.segments.sealed[0]?.end ?? 0, maxBytes: 1 << 20 };
-    const readCopy = (): Promise<{ readonly end: number }> => engine.readings.readCopy(range, { from: 0, to: 100 }, () => false);
+    const readCopy = (): Promise<{ readonly end: number }> => engine.readings.diskReads.readCopy(range, { from: 0, to: 100 }, () => false);
     const copy = readCopy();
     const start = program.committed[9] ?? 0;
     engine.trims.moveTo(start, start);

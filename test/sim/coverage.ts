@@ -1,7 +1,7 @@
 // What befell uploads in the simulations of this process: each fault that uploads are to be shown under must be among it, which a test asserts.
 
 import { ANNOUNCE_WAIT_MS } from '../../src/core/uploadLimits.ts';
-import { Readings } from '../../src/node/reading.ts';
+import { DiskReads } from '../../src/node/diskReads.ts';
 import { Digests } from '../../src/replication/digests.ts';
 import { References } from '../../src/replication/references.ts';
 import { promise } from './violation.ts';
@@ -83,8 +83,8 @@ export function covers(what: UploadEvent | SessionEvent | UploadWay): void {
   coverage[what] = (coverage[what] ?? 0) + 1;
 }
 
-const { readCopy } = Readings.prototype;
-Readings.prototype.readCopy = function (range, wanted, isOver, party) {
+const { readCopy } = DiskReads.prototype;
+DiskReads.prototype.readCopy = function (range, wanted, isOver, party) {
   if (range.maxBytes === 0 && party === undefined && wanted.from === range.from && wanted.to === range.limit)
     covers('the place of an append is read from the disk');
   return readCopy.call(this, range, wanted, isOver, party);

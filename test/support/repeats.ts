@@ -9,7 +9,7 @@ export function repeatsIn(memory: TailMemory): AppendPorts['repeats'] {
   return {
     hot: new HotReader(memory),
     segments: { find: () => undefined },
-    readings: { readCopy: () => Promise.reject(new LogError('OVERLOADED', 'this test has no disk')) },
+    diskReads: { readCopy: () => Promise.reject(new LogError('OVERLOADED', 'this test has no disk')) },
     broke: (thrown) => {
       throw thrown;
     },

@@ -24,7 +24,7 @@ export const TOKEN_MUTANTS: readonly Mutant[] = [
   {
     name: 'token of a cut entry',
     what: 'what was to come into force stays due when its entry is cut off',
-    patches: [{ file: 'src/node/engine.ts', find: 'this.access.start(offset);', replace: '' }],
+    patches: [{ file: 'src/node/raftEvents.ts', find: 'engine.access.start(offset);', replace: '' }],
     foundBy: ['tokens'],
     withinSeeds: 300,
     foundAt: 18,
