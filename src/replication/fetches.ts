@@ -25,11 +25,6 @@ export interface FetchQuestion {
   readonly isOpen?: boolean;
 }
 
-/** So many bytes of entries are in the heal buffer; or why there are none. */
-export type FetchAnswer =
-  | { readonly outcome: 'entries'; readonly bytes: number }
-  | { readonly outcome: 'unreachable' | 'missing' | 'damaged' };
-
 type FetchPorts = Pick<ReplicaPorts, 'nowMs' | 'canSend' | 'send' | 'readCold' | 'fetched' | 'damaged' | 'cut'>;
 
 export class Fetches {

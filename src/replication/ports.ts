@@ -11,7 +11,6 @@ import type { AccessNews } from '../memory/logFold.ts';
 import type { NodeId, PeerMessage, Standing } from '../raft/messages.ts';
 import type { Vote } from '../storage/dataDirectory.ts';
 import type { ColdRange } from '../storage/segmentReader.ts';
-import type { FetchAnswer } from './fetches.ts';
 
 /** SHA-256. */
 export interface Hash {
@@ -19,6 +18,11 @@ export interface Hash {
   /** Of all that was given; called once, last. */
   digest(): Uint8Array;
 }
+
+/** So many bytes of entries are in the heal buffer; or why there are none. */
+export type FetchAnswer =
+  | { readonly outcome: 'entries'; readonly bytes: number }
+  | { readonly outcome: 'unreachable' | 'missing' | 'damaged' };
 
 export interface ReplicaPorts {
   /** Milliseconds of a clock that never goes back. */

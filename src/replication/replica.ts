@@ -1,138 +1,79 @@
 // The shell around the consensus core: carries out its effects on tail memory and on the ports, in order, and feeds the other nodes. The
 // raft thread and the simulator run this same code. Every method is one turn: the time is set, the core is told, its effects are done.
 
-import { KIND_CONFIGURATION, KIND_NOOP } from '../../assembly/layout.ts';
-import { unreachable } from '../core/assert.ts';
 import { toHex, viewOf } from '../core/bytes.ts';
-import { LogError } from '../core/errors.ts';
-import { doesCount, type EntryTerm, NO_INSTANCE } from '../core/ids.ts';
-import { MEMBERS_LEVEL } from '../core/levels.ts';
-import type { ChangeOutcome, ChangeRefusal, MemberChange } from '../core/memberChanges.ts';
-import { hasDirectory } from '../core/members.ts';
-import type { Peer } from '../core/peers.ts';
+import type { EntryTerm } from '../core/ids.ts';
+import type { ChangeRefusal, MemberChange } from '../core/memberChanges.ts';
 import { type AccessChange, accessPayload, readAccess } from '../format/access.ts';
-import { configurationPayload } from '../format/configuration.ts';
-import { newGeneration, type Policy, type Seal } from '../format/controlEntries.ts';
-import { noOpPayload } from '../format/noOp.ts';
-import { Gate } from '../memory/gate.ts';
-import { DISK_CRITICAL, ROLE_CANDIDATE, ROLE_FOLLOWER, ROLE_LEADER, SIGNAL, STATE, WORD } from '../memory/map.ts';
+import type { Seal } from '../format/controlEntries.ts';
+import { DISK_CRITICAL, SIGNAL, STATE, WORD } from '../memory/map.ts';
 import type { Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
-import type { RaftSettings } from '../raft/core.ts';
-import type { Effect, RaftRole } from '../raft/effects.ts';
-import type { AppendRequest, NodeId, PeerMessage, RaftMessage } from '../raft/messages.ts';
-import { Raft, type RaftState } from '../raft/raft.ts';
+import type { NodeId, PeerMessage } from '../raft/messages.ts';
+import { Raft } from '../raft/raft.ts';
 import type { MendedLog } from '../storage/mender.ts';
 import { joinBytes } from './chunks.ts';
 import { CoreClock } from './clock.ts';
 import { DigestReport } from './digestReport.ts';
+import { DurableNotes } from './durableNotes.ts';
 import type { SegmentRange } from './feed.ts';
 import { Feeder } from './feeder.ts';
 import { Fetches, type FetchQuestion } from './fetches.ts';
-import { type HangTimes, MainThreadWatch } from './mainThreadWatch.ts';
-import { describeNodes, NodesOfLog, REMOVED_SENTENCE } from './nodesOfLog.ts';
-import { oldCopySentence, RETURNED_SENTENCE } from './oldCopySentences.ts';
+import { MainThreadWatch } from './mainThreadWatch.ts';
+import { NodesOfLog } from './nodesOfLog.ts';
+import { Office } from './office.ts';
+import { Performer } from './performer.ts';
 import type { ReplicaPorts } from './ports.ts';
-import { RareLog } from './rareLog.ts';
-import { ReplicatedEntries } from './replicatedEntries.ts';
+import type { ReplicaOptions } from './replicaOptions.ts';
 import { keysIn, Staged } from './staged.ts';
 import { TimeGuard } from './timeGuard.ts';
-
-export interface ReplicaOptions {
-  readonly settings: RaftSettings;
-  readonly state: RaftState;
-  readonly memory: TailMemory;
-  /** The log's end; it is this replica's while the gate is closed. */
-  readonly tail: Tail;
-  readonly sealed: readonly SegmentRange[];
-  /** What the log keeps, and its level, where this node begins it. */
-  readonly policy: Policy;
-  readonly newLevel: number;
-  /** Where the nodes of the cluster are reached, as this one was given them; empty: it is alone. */
-  readonly peers: readonly Peer[];
-  /** A node alone goes by its clock, whatever that does. */
-  readonly trustsClock: boolean;
-  /** A node whose main thread does not answer for so long must not lead; see {@link MainThreadWatch}. */
-  readonly hang: HangTimes;
-  readonly ports: ReplicaPorts;
-}
-
-const ROLES: Readonly<Record<RaftRole, number>> = {
-  follower: ROLE_FOLLOWER,
-  preCandidate: ROLE_CANDIDATE,
-  candidate: ROLE_CANDIDATE,
-  leader: ROLE_LEADER,
-};
-
-const NOT_LEADING: ChangeRefusal = { code: 'NOT_LEADER', sentence: 'this node leads no longer: the set of nodes was not changed' };
-const OVERTAKEN: ChangeRefusal = {
-  code: 'CHANGE_IN_PROGRESS',
-  sentence: 'before there was room for it in the log, what this change of nodes needs was no longer so: try again',
-};
+import { TurnState } from './turnState.ts';
 
 export class Replica {
   readonly raft: Raft;
   readonly #memory: TailMemory;
   readonly #tail: Tail;
-  readonly #gate: Gate;
   readonly #feeder: Feeder;
   readonly #fetches: Fetches;
-  readonly #entries: ReplicatedEntries;
   readonly #staged: Staged;
   readonly #report: DigestReport;
   readonly #ports: ReplicaPorts;
-  readonly #rareLog: RareLog;
   readonly #clock: CoreClock;
   readonly #mainThread: MainThreadWatch;
-  readonly #founding: { readonly policy: Policy; readonly level: number };
   readonly #nodes: NodesOfLog;
   readonly #timeGuard: TimeGuard;
-  #gateIsOpen = false;
-  /** The body of the message being handled. */
-  #body: readonly Uint8Array[] = [];
-  /** Term whose no-op waits for room. */
-  #noopDue = 0;
-  /** A change of the set of nodes waits for room. */
-  #isConfigurationDue = false;
-  /** Number of the question that asked for that change, or for the one that comes next; 0: nobody waits for it. */
-  #changeId = 0;
-  /** In this turn: role, leader, term, standing or a link changed, or the gate opened. */
-  #hasRoleNews = false;
-  #hasCommitted = false;
-  #hasOrdered = false;
-  /** Generation that the log said at the last look, and its end when it said so first. */
-  #generation = NO_INSTANCE;
-  #generationEnd = 0;
-  #isGenerationKnown = false;
-  /** End of the set whose ids node.json has. */
-  #notedNodes = -1;
-  #isDead = false;
+  readonly #turnState = new TurnState();
+  readonly #office: Office;
+  readonly #performer: Performer;
+  readonly #notes: DurableNotes;
   #isInTurn = false;
-  /** In this turn: the commit was taken back from the writers. */
-  #hasTakenBack = false;
 
   constructor({ settings, state, memory, tail, sealed, policy, newLevel, peers, trustsClock, hang, ports }: ReplicaOptions) {
     this.raft = new Raft(settings, state);
     this.#memory = memory;
     this.#tail = tail;
-    this.#gate = new Gate(memory);
     this.#feeder = new Feeder(this.raft, memory, sealed, ports, (input) => this.#maybeTurn(input));
     this.#fetches = new Fetches(this.raft, memory, this.#feeder.feed, ports, (input) => this.#maybeTurn(input));
     this.#ports = ports;
-    this.#founding = { policy, level: newLevel };
     this.#nodes = new NodesOfLog(this.raft, tail.fold, memory, peers);
     this.#timeGuard = new TimeGuard({ self: settings.id, voters: () => this.raft.members.voters, trustsClock, fold: tail.fold, ports });
-    this.#rareLog = new RareLog(ports);
     this.#staged = new Staged(ports);
     this.#report = new DigestReport(ports);
     tail.fold.onSeal = (seal, by) => ports.seal(seal, by);
     tail.fold.onAccess = (news, by) => ports.access(news, by);
-    this.#entries = new ReplicatedEntries(memory, tail, ports, this.#rareLog, this.#staged);
+    const turn = this.#turnState;
+    const { raft } = this;
+    const nodes = this.#nodes;
+    const office = new Office({ raft, memory, tail, nodes, ports, turn, founding: { policy, level: newLevel } });
+    const [feeder, staged, timeGuard] = [this.#feeder, this.#staged, this.#timeGuard];
+    this.#office = office;
+    this.#performer = new Performer({ raft, memory, tail, office, feeder, staged, nodes, timeGuard, ports, turn });
+    this.#notes = new DurableNotes({ raft, memory, fold: tail.fold, nodes, ports });
     this.#clock = new CoreClock(ports.nowMs(), settings.heartbeatMs);
     this.#mainThread = new MainThreadWatch(memory, this.raft, ports, hang);
     memory.lastEntry = this.raft.log.last;
     memory.setWord(WORD.COMMIT, this.raft.commit);
-    this.#publishStanding();
+    this.#performer.publishStanding();
     memory.setWord(WORD.TERM, this.raft.currentTerm);
   }
 
@@ -188,8 +129,8 @@ export class Replica {
     this.#turn(() => {
       const isRehearsal = (message.kind === 'voteRequest' || message.kind === 'voteResponse') && message.isPreVote;
       // It may end this node's leadership: what clients were let in before must be part of the log by then.
-      if (message.term > this.raft.currentTerm && !isRehearsal && this.raft.believes(message)) this.#closeGate();
-      this.#body = body;
+      if (message.term > this.raft.currentTerm && !isRehearsal && this.raft.believes(message)) this.#office.close();
+      this.#turnState.body = body;
       this.#memory.peers.set(from, { contactMs: this.#ports.wallMs() });
       if ('clockMs' in message && message.clockMs !== undefined) this.#timeGuard.heard(from, message.clockMs);
       this.raft.step(from, message);
@@ -198,7 +139,7 @@ export class Replica {
       this.#feeder.answered(from, message);
       this.#heardOfRoom(from);
     });
-    this.#body = [];
+    this.#turnState.body = [];
   }
 
   /** The main thread orders nothing while too few nodes have room for it. */
@@ -206,7 +147,7 @@ export class Replica {
     const isFull = this.raft.leadership?.peers.get(from)?.isFull === true;
     if (isFull === this.#memory.peers.isFull(from)) return;
     this.#memory.peers.set(from, { isFull });
-    this.#hasRoleNews = true;
+    this.#turnState.hasRoleNews = true;
   }
 
   /** The main thread stages uploads in this memory. */
@@ -236,8 +177,8 @@ export class Replica {
 
   /** The end: nothing is done any more. */
   stop(): void {
-    this.#closeGate();
-    this.#isDead = true;
+    this.#office.close();
+    this.#turnState.isDead = true;
   }
 
   /** A part of a large message came: its sender lives. */
@@ -247,27 +188,12 @@ export class Replica {
 
   /** The main thread has ordered entries. */
   logMoved(): void {
-    if (this.#gateIsOpen || this.#noopDue !== 0) this.#turn(() => this.#takeOrdered());
+    if (this.#office.isUnderWay) this.#turn(() => this.#office.takeOrdered());
   }
 
   /** The disk has caught up further. */
   durableMoved(): void {
-    this.#turn(() => this.#takeDurable());
-  }
-
-  #takeDurable(): void {
-    // The end is read after the durable end: it is never below it.
-    const { durable } = this.#memory;
-    this.#takeOrdered();
-    this.raft.durableMoved(Math.min(durable, this.raft.log.end));
-  }
-
-  /** Others may have a say in what is committed, or this node leads no longer: the writers do not move the commit any more, and this thread hears of the disk again. */
-  #takeCommitBack(): void {
-    if (this.#memory.word32(STATE.SOLE) === 0) return;
-    this.#memory.takeCommitBack();
-    this.#takeDurable();
-    this.#hasTakenBack = true;
+    this.#turn(() => this.#office.takeDurable());
   }
 
   /** A `truncate` was carried out: the log ends at `end`, durably. */
@@ -318,13 +244,13 @@ export class Replica {
   /** A segment is sealed: it can be read from disk, and its slot may be free. */
   sealed(segment: SegmentRange): void {
     this.#feeder.sealed(segment);
-    this.#turn(() => this.#orderDue());
+    this.#turn(() => this.#office.orderDue());
   }
 
   /** Another node said in a greeting which term it is in. `isHeard`, `isFounder`: see `Raft.greeted`. */
   greeted(from: NodeId, term: number, isHeard: boolean, isFounder: boolean): void {
     this.#turn(() => {
-      if (term > this.raft.currentTerm) this.#closeGate();
+      if (term > this.raft.currentTerm) this.#office.close();
       this.raft.greeted(from, term, isHeard, isFounder);
     });
   }
@@ -334,9 +260,9 @@ export class Replica {
     let sentence: string | undefined;
     this.#turn(() => {
       // A majority that greets with such terms ends this node's leadership.
-      if (term > this.raft.currentTerm) this.#closeGate();
+      if (term > this.raft.currentTerm) this.#office.close();
       sentence = this.raft.doubts(from, term, counts, instance);
-      if (sentence !== undefined) this.#warn(from, sentence);
+      if (sentence !== undefined) this.#performer.warn(from, sentence);
     });
     return sentence;
   }
@@ -359,7 +285,7 @@ export class Replica {
       this.#feeder.reconnected(node);
       this.#staged.reconnected(node);
       this.#report.reconnected(node);
-      this.#hasRoleNews = true;
+      this.#turnState.hasRoleNews = true;
     });
   }
 
@@ -367,7 +293,7 @@ export class Replica {
     this.#memory.peers.set(node, { isConnected: false });
     this.#turn(() => {
       this.#fetches.disconnected(node);
-      this.#hasRoleNews = true;
+      this.#turnState.hasRoleNews = true;
     });
   }
 
@@ -400,7 +326,7 @@ export class Replica {
   readIndex(id: number): void {
     this.#turn(() => {
       // Where the writers commit, this thread may not have heard how far.
-      if (this.#memory.word32(STATE.SOLE) !== 0) this.#takeDurable();
+      if (this.#memory.word32(STATE.SOLE) !== 0) this.#office.takeDurable();
       this.raft.readIndex(id);
     });
   }
@@ -412,18 +338,13 @@ export class Replica {
   changeNodes(change: MemberChange, { id = 0, isDryRun = false } = {}): ChangeRefusal | undefined {
     let refusal: ChangeRefusal | undefined;
     this.#turn(() => {
-      if (!isDryRun) this.#takeCommitBack();
+      if (!isDryRun) this.#office.takeCommitBack();
       refusal = this.#nodes.begin(change, isDryRun);
       // Only one that is begun has the place of the one that is under way.
-      if (refusal === undefined && !isDryRun) this.#changeId = id;
+      if (refusal === undefined && !isDryRun) this.#office.changing(id);
       else if (id !== 0) this.#ports.nodesChanged(id, refusal === undefined ? { end: 0 } : { refusal });
     });
     return refusal;
-  }
-
-  #answerChange(outcome: ChangeOutcome): void {
-    if (this.#changeId !== 0) this.#ports.nodesChanged(this.#changeId, outcome);
-    this.#changeId = 0;
   }
 
   /** Within a turn there is no need for another one. */
@@ -433,15 +354,15 @@ export class Replica {
   }
 
   #turn(input: () => void): void {
-    if (this.#isDead) return;
+    if (this.#turnState.isDead) return;
     this.#isInTurn = true;
     try {
       this.#takeTurn(input);
     } finally {
       this.#isInTurn = false;
     }
-    if (!this.#hasTakenBack || this.#isDead) return;
-    this.#hasTakenBack = false;
+    if (!this.#turnState.hasTakenBack || this.#turnState.isDead) return;
+    this.#turnState.hasTakenBack = false;
     this.#ports.followLog();
   }
 
@@ -455,12 +376,12 @@ export class Replica {
     this.#lookAtNodes(nowMs);
     for (let effects = this.raft.ready(); effects.length > 0; effects = this.raft.ready()) {
       for (const effect of effects) {
-        this.#perform(effect);
-        if (this.#isDead) return;
+        this.#performer.perform(effect);
+        if (this.#turnState.isDead) return;
       }
     }
     if (this.raft.leadership !== undefined) this.#timeGuard.look();
-    this.#setGate();
+    this.#office.openIfDue();
     const feedAtMs = this.#feeder.run();
     const fetchAtMs = this.#fetches.run();
     this.#publish();
@@ -470,261 +391,29 @@ export class Replica {
     this.#ports.wakeAt(Math.min(this.#clock.realOf(this.raft.deadlineMs), feedAtMs, fetchAtMs, this.#mainThread.nextMs));
   }
 
-  #perform(effect: Effect): void {
-    switch (effect.kind) {
-      case 'saveVote':
-        this.#ports.saveVote({ currentTerm: effect.currentTerm, votedFor: effect.votedFor, commit: this.#memory.commitBound });
-        break;
-      case 'saveStanding':
-        this.#ports.saveStanding(effect.standing);
-        if (effect.standing === 'returned') this.#ports.log('warn', RETURNED_SENTENCE);
-        this.#publishStanding();
-        this.#hasRoleNews = true;
-        break;
-      case 'send':
-        this.#ports.send(effect.to, this.#withClock(effect.message));
-        break;
-      case 'role':
-        this.#roleChanged(effect.role, effect.currentTerm, effect.leader);
-        break;
-      case 'beginTerm':
-        this.#memory.setWord(WORD.TOLD_COMMIT, 0);
-        this.#noopDue = effect.term;
-        this.#timeGuard.begin();
-        this.#beginTerm();
-        break;
-      case 'pause':
-        if (effect.paused) this.#closeGate();
-        break;
-      case 'store':
-        this.#store(effect.message, effect.from);
-        break;
-      case 'truncate':
-        this.#ports.truncate(effect.offset);
-        break;
-      case 'beginAt':
-        this.#ports.beginAt(effect.start, effect.before);
-        break;
-      case 'commit':
-        // Receipts say which nodes have an entry: that must be known before it counts as committed.
-        this.#feeder.publish();
-        this.#memory.liftWord(WORD.COMMIT, effect.commit);
-        this.#hasCommitted = true;
-        if (this.#nodes.isSole) this.#memory.leaveCommitToWriters();
-        break;
-      case 'readIndexDone':
-        this.#ports.readIndexDone(effect.id, effect.index);
-        break;
-      case 'transferDone':
-        this.#ports.transferDone(effect.ok);
-        break;
-      case 'distrust':
-        this.#warn(effect.node, effect.sentence);
-        this.#ports.cut(effect.node, 'it tells a term that is not believed');
-        break;
-      case 'warn':
-        this.#warn(this.raft.settings.id, effect.sentence);
-        break;
-      case 'lostData':
-        this.#ports.log('warn', oldCopySentence(effect.node, effect.had, effect.has));
-        this.#hasRoleNews = true;
-        break;
-      case 'fatal':
-        this.#die(effect.sentence);
-        break;
-      case 'configure':
-        this.#isConfigurationDue = true;
-        this.#configure();
-        break;
-      case 'removed':
-        this.#ports.log('warn', REMOVED_SENTENCE);
-        break;
-      default:
-        unreachable(effect);
-    }
-  }
-
-  /** Answers say what this node's clock shows. */
-  #withClock(message: RaftMessage): RaftMessage {
-    if (message.kind !== 'appendResponse' && message.kind !== 'voteResponse') return message;
-    return { ...message, clockMs: Math.max(0, Math.floor(this.#ports.wallMs())) };
-  }
-
-  #publishStanding(): void {
-    this.#memory.peers.set(this.raft.settings.id, { isVoter: doesCount(this.raft.standing) });
-  }
-
-  /** Says something about `node`, unless something was said about it in the last minute. */
-  #warn(node: NodeId, sentence: string): void {
-    this.#rareLog.say('warn', `node ${node}`, sentence);
-  }
-
-  #die(sentence: string): void {
-    this.#isDead = true;
-    this.#closeGate();
-    this.#ports.fatal(new LogError('DAMAGE', `this node must not go on: ${sentence}; compare its log with those of the others`));
-  }
-
-  #roleChanged(role: RaftRole, currentTerm: number, leader: NodeId): void {
-    const memory = this.#memory;
-    if (role !== 'leader') {
-      this.#closeGate();
-      this.#timeGuard.end();
-      this.#noopDue = 0;
-      this.#isConfigurationDue = false;
-      this.#answerChange({ refusal: NOT_LEADING });
-      const wasSole = memory.word32(STATE.SOLE) !== 0;
-      this.#takeCommitBack();
-      const endedTerm = memory.word(WORD.OPEN_TERM);
-      if (endedTerm !== 0) {
-        // Before the office is given up for all to see: what was committed in it, so that its appends can be answered.
-        memory.setWord(WORD.ENDED_TERM, 0);
-        // Where the writers committed, the core does not know how far: up to what is durable, as long as it led.
-        memory.setWord(WORD.ENDED_COMMIT, wasSole ? Math.max(this.raft.commit, this.raft.durable) : this.raft.commit);
-        memory.setWord(WORD.ENDED_TERM, endedTerm);
-        memory.setWord(WORD.OPEN_TERM, 0);
-      }
-      this.#feeder.clear();
-    }
-    // Who leads next hears anew how much room the others have.
-    for (const node of this.raft.members.others) memory.peers.set(node, { isFull: false });
-    memory.setWord(WORD.TERM, currentTerm);
-    memory.setWord32(STATE.ROLE, ROLES[role]);
-    memory.setWord32(STATE.LEADER_ID, leader);
-    this.#hasRoleNews = true;
-  }
-
-  /** Takes the log's end back from the main thread; what it had ordered until then is part of the log. */
-  #closeGate(): void {
-    if (!this.#gateIsOpen) return;
-    this.#gate.closeSync();
-    this.#gateIsOpen = false;
-    this.raft.appended(this.#memory.word(WORD.OPEN_TERM), this.#memory.tail);
-  }
-
-  /** Lets appends in while this node leads, its term has begun, and nobody is to take over. */
-  #setGate(): void {
-    const { leadership } = this.raft;
-    if (this.#gateIsOpen || leadership === undefined || !leadership.hasBegun || leadership.transfer.isUnderWay) return;
-    // It would take the room that a change of the nodes waits for.
-    if (this.#isConfigurationDue) return;
-    this.#memory.setWord(WORD.OPEN_TERM, this.raft.currentTerm);
-    this.#gate.open();
-    this.#gateIsOpen = true;
-    this.#hasRoleNews = true;
-  }
-
-  #takeOrdered(): void {
-    if (this.#gateIsOpen) this.raft.appended(this.raft.currentTerm, this.#memory.tail);
-    else this.#orderDue();
-  }
-
-  /** Puts what waits for room at the log's end. */
-  #orderDue(): void {
-    this.#beginTerm();
-    this.#configure();
-  }
-
-  /** Puts the no-op of a new term at the log's end, as soon as there is room. */
-  #beginTerm(): void {
-    if (this.#noopDue === 0) return;
-    const { instance, random } = this.raft.settings;
-    const { policy, level } = this.#founding;
-    const isFirst = this.raft.log.end === 0;
-    if (isFirst && this.#tail.fold.level === 0)
-      this.#tail.fold.found(newGeneration(1, random), policy, level, level < MEMBERS_LEVEL ? [] : this.#nodes.founding);
-    const founded = isFirst ? this.#nodes.founded : [];
-    const status = this.#tail.appendOwn(KIND_NOOP, noOpPayload(instance), this.#noopDue, this.#ports.wallMs());
-    if (status !== 'ordered') return;
-    this.#noopDue = 0;
-    this.#hasOrdered = true;
-    this.raft.begun(this.#tail.end, founded);
-    this.#memory.lastEntry = this.raft.log.last;
-  }
-
-  /** Puts the set of nodes that the core was asked for at the log's end, as soon as there is room, if it still may come. */
-  #configure(): void {
-    if (!this.#isConfigurationDue || this.#noopDue !== 0) return;
-    // What was ordered until now counts by the set of before.
-    this.#closeGate();
-    const members = this.raft.configurationDue;
-    if (members !== undefined) {
-      const { currentTerm } = this.raft;
-      if (this.#tail.appendOwn(KIND_CONFIGURATION, configurationPayload(members), currentTerm, this.#ports.wallMs()) !== 'ordered') return;
-      this.#hasOrdered = true;
-      // The core knows what it asked for.
-      this.#nodes.said();
-      this.raft.configured(this.#tail.end);
-      this.#memory.lastEntry = this.raft.log.last;
-      this.#ports.log('info', `the nodes are ${describeNodes(members)} from offset ${this.#tail.end} on, once that is committed`);
-      this.#answerChange({ end: this.#tail.end });
-    } else this.#answerChange({ refusal: OVERTAKEN });
-    this.#isConfigurationDue = false;
-  }
-
   /** Has the set of nodes become what it should be, step by step, while this node leads. */
   #lookAtNodes(nowMs: number): void {
     if (!this.#nodes.isDue(nowMs)) return;
     const next = this.#nodes.next();
     if (next === undefined) return;
-    this.#takeCommitBack();
+    this.#office.takeCommitBack();
     // Why it cannot be now is of no matter: it is looked at again.
     this.raft.configure(next);
   }
 
-  /** Puts what a leader sent at the log's end: the bytes of the message in hand from log offset `from` on. */
-  #store(message: AppendRequest, from: number): void {
-    const outcome = this.#entries.store(message, from, this.#body, this.raft.log.lastTerm);
-    if (outcome === 'stored') this.#hasOrdered = true;
-    this.raft.stored(message, outcome, this.#nodes.said());
-  }
-
-  /** Which generation the log is of is durable, and told, once all that says it is committed and this node counts: until then it may pass through those before. */
-  #noteGeneration(): void {
-    const memory = this.#memory;
-    if (this.#isGenerationKnown) return;
-    // One that began anew says nothing before its first entry, whatever it said before.
-    const id = this.#tail.fold.level === 0 ? NO_INSTANCE : memory.generationId;
-    if (id !== this.#generation) {
-      this.#generation = id;
-      this.#generationEnd = memory.tail;
-    }
-    if (id === NO_INSTANCE || memory.commit < this.#generationEnd) return;
-    // A `new` node counts, but what it is fed may pass through earlier generations; it is a voter when it has all that was committed.
-    if (this.raft.standing !== 'voter') return;
-    // Where the log says who is in it, one that joins is no stranger from the first set on that it passes: its own generation has itself.
-    const { members, settings } = this.raft;
-    if (members.latest !== undefined && !hasDirectory(members.committedSet, settings)) return;
-    this.#ports.saveGeneration(id);
-    memory.knownGeneration = id;
-    this.#isGenerationKnown = true;
-    this.#hasRoleNews = true;
-  }
-
-  /** Once it is committed, and on this node's disk, which nodes the log has, node.json has their ids in place of the list that this directory was given: a copy. */
-  #noteNodes(): void {
-    const { committedEnd, committedSet } = this.raft.members;
-    // By a generation a start knows that the log may have said more than it has; until then ids in node.json would count (FoundNodes.isUnknown).
-    if (!this.#isGenerationKnown || committedEnd === this.#notedNodes || committedEnd > this.raft.durable || !this.#nodes.isListless)
-      return;
-    this.#notedNodes = committedEnd;
-    const { id } = this.raft.settings;
-    const others = committedSet.map((member) => member.id).filter((each) => each !== id);
-    this.#ports.saveNodes(others.length === 0 ? null : [...others, id].sort((a, b) => a - b));
-  }
-
   /** Tells the other threads, once a turn. */
   #publish(): void {
-    this.#noteNodes();
-    if (this.#hasCommitted || this.#hasRoleNews) this.#noteGeneration();
+    this.#notes.noteNodes();
+    const turn = this.#turnState;
+    if ((turn.hasCommitted || turn.hasRoleNews) && this.#notes.noteGeneration()) turn.hasRoleNews = true;
     this.#feeder.publish();
     const nodes = this.#nodes.news();
     if (nodes !== undefined) this.#ports.nodes(nodes);
-    if (this.#hasOrdered) this.#tail.wake();
-    if (this.#hasCommitted) this.#memory.committed();
-    if (this.#hasRoleNews) this.#memory.raise(SIGNAL.ROLE);
-    this.#hasOrdered = false;
-    this.#hasCommitted = false;
-    this.#hasRoleNews = false;
+    if (turn.hasOrdered) this.#tail.wake();
+    if (turn.hasCommitted) this.#memory.committed();
+    if (turn.hasRoleNews) this.#memory.raise(SIGNAL.ROLE);
+    turn.hasOrdered = false;
+    turn.hasCommitted = false;
+    turn.hasRoleNews = false;
   }
 }

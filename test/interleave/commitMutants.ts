@@ -4,6 +4,8 @@ import type { Interleaving } from './interleaving.ts';
 
 const MEMORY = 'src/memory/tailMemory.ts';
 const WORDS = 'src/memory/memoryWords.ts';
+const OFFICE = 'src/replication/office.ts';
+const PERFORMER = 'src/replication/performer.ts';
 const REPLICA = 'src/replication/replica.ts';
 const APPENDS = 'src/node/appends.ts';
 const WATCH = 'src/node/commitWatch.ts';
@@ -51,9 +53,9 @@ export const COMMIT_MUTANTS: readonly Interleaving[] = [
     what: 'the raft thread of a lone node looks how far the disk is, and only then takes the commit back from the writers',
     patches: [
       {
-        file: 'src/replication/replica.ts',
-        find: 'this.#memory.takeCommitBack();\n        this.#takeDurable();',
-        replace: 'this.#takeDurable();\n        this.#memory.takeCommitBack();',
+        file: OFFICE,
+        find: 'this.#memory.takeCommitBack();\n        this.takeDurable();',
+        replace: 'this.takeDurable();\n        this.#memory.takeCommitBack();',
       },
     ],
     foundBy: ['a lone node gets another'],
@@ -141,7 +143,7 @@ export const COMMIT_MUTANTS: readonly Interleaving[] = [
     what: 'the commit is lifted before it is known which nodes have the entry',
     patches: [
       {
-        file: REPLICA,
+        file: PERFORMER,
         find: 'this.#feeder.publish();\n                this.#memory.liftWord(WORD.COMMIT, effect.commit);',
         replace: 'this.#memory.liftWord(WORD.COMMIT, effect.commit);\n                this.#feeder.publish();',
       },
@@ -153,7 +155,7 @@ export const COMMIT_MUTANTS: readonly Interleaving[] = [
     what: 'the commit is lifted, and the matches follow with all other news',
     patches: [
       {
-        file: REPLICA,
+        file: PERFORMER,
         find: 'this.#feeder.publish();\n                this.#memory.liftWord(WORD.COMMIT, effect.commit);',
         replace: 'this.#memory.liftWord(WORD.COMMIT, effect.commit);',
       },
@@ -181,7 +183,7 @@ export const COMMIT_MUTANTS: readonly Interleaving[] = [
   {
     name: 'commit not announced to the main thread',
     what: 'the raft thread moves the commit, and wakes nobody',
-    patches: [{ file: REPLICA, find: 'if (this.#hasCommitted)\n            this.#memory.committed();', replace: '' }],
+    patches: [{ file: REPLICA, find: 'if (turn.hasCommitted)\n            this.#memory.committed();', replace: '' }],
     foundBy: ['receipt with a majority of others'],
   },
 ];

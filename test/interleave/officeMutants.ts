@@ -3,6 +3,7 @@
 import type { Interleaving } from './interleaving.ts';
 
 const GATE = 'src/memory/gate.ts';
+const OFFICE = 'src/replication/office.ts';
 const REPLICA = 'src/replication/replica.ts';
 const APPENDS = 'src/node/appends.ts';
 
@@ -68,9 +69,9 @@ export const OFFICE_MUTANTS: readonly Interleaving[] = [
     what: 'the gate opens before OPEN_TERM says in which term',
     patches: [
       {
-        file: REPLICA,
-        find: 'this.#memory.setWord(WORD.OPEN_TERM, this.raft.currentTerm);\n        this.#gate.open();',
-        replace: 'this.#gate.open();\n        this.#memory.setWord(WORD.OPEN_TERM, this.raft.currentTerm);',
+        file: OFFICE,
+        find: 'this.#memory.setWord(WORD.OPEN_TERM, this.#raft.currentTerm);\n        this.#gate.open();',
+        replace: 'this.#gate.open();\n        this.#memory.setWord(WORD.OPEN_TERM, this.#raft.currentTerm);',
       },
     ],
     foundBy: ['office begins with an append held'],
@@ -81,9 +82,9 @@ export const OFFICE_MUTANTS: readonly Interleaving[] = [
     patches: [
       {
         file: REPLICA,
-        find: 'this.#setGate();\n        const feedAtMs = this.#feeder.run();\n        const fetchAtMs = this.#fetches.run();\n        this.#publish();',
+        find: 'this.#office.openIfDue();\n        const feedAtMs = this.#feeder.run();\n        const fetchAtMs = this.#fetches.run();\n        this.#publish();',
         replace:
-          'const feedAtMs = this.#feeder.run();\n        const fetchAtMs = this.#fetches.run();\n        this.#publish();\n        this.#setGate();\n        this.#hasRoleNews = false;',
+          'const feedAtMs = this.#feeder.run();\n        const fetchAtMs = this.#fetches.run();\n        this.#publish();\n        this.#office.openIfDue();\n        this.#turnState.hasRoleNews = false;',
       },
     ],
     foundBy: ['office begins'],
@@ -93,9 +94,9 @@ export const OFFICE_MUTANTS: readonly Interleaving[] = [
     what: 'nobody is woken when the gate opens',
     patches: [
       {
-        file: REPLICA,
-        find: 'this.#gateIsOpen = true;\n        this.#hasRoleNews = true;',
-        replace: 'this.#gateIsOpen = true;\n        this.#hasRoleNews = false;',
+        file: OFFICE,
+        find: 'this.#isOpen = true;\n        this.#turn.hasRoleNews = true;',
+        replace: 'this.#isOpen = true;\n        this.#turn.hasRoleNews = false;',
       },
     ],
     foundBy: ['office begins'],
@@ -105,10 +106,10 @@ export const OFFICE_MUTANTS: readonly Interleaving[] = [
     what: 'a node that loses its office looks how far its log goes while appends still come in',
     patches: [
       {
-        file: REPLICA,
-        find: 'this.#gate.closeSync();\n        this.#gateIsOpen = false;\n        this.raft.appended(this.#memory.word(WORD.OPEN_TERM), this.#memory.tail);',
+        file: OFFICE,
+        find: 'this.#gate.closeSync();\n        this.#isOpen = false;\n        this.#raft.appended(this.#memory.word(WORD.OPEN_TERM), this.#memory.tail);',
         replace:
-          'this.raft.appended(this.#memory.word(WORD.OPEN_TERM), this.#memory.tail);\n        this.#gate.closeSync();\n        this.#gateIsOpen = false;',
+          'this.#raft.appended(this.#memory.word(WORD.OPEN_TERM), this.#memory.tail);\n        this.#gate.closeSync();\n        this.#isOpen = false;',
       },
     ],
     foundBy: ['office ends'],
@@ -118,9 +119,9 @@ export const OFFICE_MUTANTS: readonly Interleaving[] = [
     what: 'OPEN_TERM falls before ENDED_TERM and ENDED_COMMIT are there',
     patches: [
       {
-        file: REPLICA,
+        file: OFFICE,
         find: 'memory.setWord(WORD.ENDED_TERM, 0);',
-        replace: 'memory.setWord(WORD.OPEN_TERM, 0);\n                memory.setWord(WORD.ENDED_TERM, 0);',
+        replace: 'memory.setWord(WORD.OPEN_TERM, 0);\n        memory.setWord(WORD.ENDED_TERM, 0);',
       },
     ],
     foundBy: ['office ends'],
@@ -128,7 +129,7 @@ export const OFFICE_MUTANTS: readonly Interleaving[] = [
   {
     name: 'commit of the office not guarded',
     what: 'ENDED_COMMIT changes while ENDED_TERM still names the office before',
-    patches: [{ file: REPLICA, find: 'memory.setWord(WORD.ENDED_TERM, 0);\n', replace: '\n' }],
+    patches: [{ file: OFFICE, find: 'memory.setWord(WORD.ENDED_TERM, 0);\n', replace: '\n' }],
     foundBy: ['two offices'],
   },
   {

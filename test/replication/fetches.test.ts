@@ -9,7 +9,8 @@ import { TailMemory } from '../../src/memory/tailMemory.ts';
 import type { PeerMessage } from '../../src/raft/messages.ts';
 import type { Raft } from '../../src/raft/raft.ts';
 import { Feed } from '../../src/replication/feed.ts';
-import { type FetchAnswer, Fetches } from '../../src/replication/fetches.ts';
+import { Fetches } from '../../src/replication/fetches.ts';
+import type { FetchAnswer } from '../../src/replication/ports.ts';
 import type { ColdRange } from '../../src/storage/segmentReader.ts';
 
 interface Sent {

@@ -28,7 +28,8 @@ const FOLLOWING = 'src/raft/following.ts';
 const LEADERSHIP = 'src/raft/leadership.ts';
 const TRANSFER = 'src/raft/transfer.ts';
 const PROGRESS = 'src/raft/progress.ts';
-const REPLICA = 'src/replication/replica.ts';
+const OFFICE = 'src/replication/office.ts';
+const PERFORMER = 'src/replication/performer.ts';
 const APPENDS = 'src/node/appends.ts';
 const CHAIN = 'src/node/chain.ts';
 const TAIL = 'src/memory/tail.ts';
@@ -48,7 +49,7 @@ export const MUTANTS: readonly Mutant[] = [
     what: 'B1: the term is on disk before an answer, the vote is not (hashicorp/raft#661, seaweedfs/raft#9)',
     patches: [
       {
-        file: REPLICA,
+        file: PERFORMER,
         find: 'currentTerm: effect.currentTerm, votedFor: effect.votedFor',
         replace: 'currentTerm: effect.currentTerm, votedFor: 0',
       },
@@ -276,7 +277,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'entries of the next leader',
     what: 'B7: a leader that was overtaken still orders appends, stamped with the new term (camunda#5360)',
     patches: [
-      { file: REPLICA, find: 'this.#gate.closeSync();', replace: '' },
+      { file: OFFICE, find: 'this.#gate.closeSync();', replace: '' },
       { file: APPENDS, find: 'return this.#memory.word(WORD.OPEN_TERM);', replace: 'return this.#memory.word(WORD.TERM);' },
     ],
     foundBy: ['log matching', 'soundness', 'committed bytes'],

@@ -8,7 +8,7 @@ const FOLD = 'src/memory/logFold.ts';
 const HOT_READER = 'src/memory/hotReader.ts';
 const GUARD = 'src/replication/timeGuard.ts';
 const LOADER = 'src/storage/segmentLoader.ts';
-const REPLICA = 'src/replication/replica.ts';
+const NOTES = 'src/replication/durableNotes.ts';
 
 export const LOG_STATE_MUTANTS: readonly Mutant[] = [
   {
@@ -87,7 +87,7 @@ export const LOG_STATE_MUTANTS: readonly Mutant[] = [
   {
     name: 'generation of a node that joins',
     what: 'a node says of which generation its log is while it is fed, and passes through those before',
-    patches: [{ file: REPLICA, find: "if (this.raft.standing !== 'voter')", replace: 'if (false)' }],
+    patches: [{ file: NOTES, find: "if (raft.standing !== 'voter')", replace: 'if (false)' }],
     foundBy: ['log state'],
     withinSeeds: 40,
     foundAt: 2,

@@ -3,7 +3,8 @@
 import { SETS_FROM } from '../sets.ts';
 import type { Mutant } from './mutant.ts';
 
-const REPLICA = 'src/replication/replica.ts';
+const OFFICE = 'src/replication/office.ts';
+const PERFORMER = 'src/replication/performer.ts';
 const NODES = 'src/replication/nodesOfLog.ts';
 const FOUND = 'src/storage/foundNodes.ts';
 
@@ -20,7 +21,11 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     name: 'set of nodes passed over by a follower',
     what: 'a follower stores a configuration, and its core does not hear of it',
     patches: [
-      { file: REPLICA, find: 'this.raft.stored(message, outcome, this.#nodes.said());', replace: 'this.raft.stored(message, outcome);' },
+      {
+        file: PERFORMER,
+        find: 'this.#raft.stored(message, outcome, this.#nodes.said());',
+        replace: 'this.#raft.stored(message, outcome);',
+      },
     ],
     foundBy: ['sets of nodes'],
     from: SETS_FROM,
@@ -89,7 +94,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
   {
     name: 'commit left to the writers of a node that gets others',
     what: 'a node alone adds another one, and its writers go on to commit what they alone have',
-    patches: [{ file: REPLICA, find: 'this.#memory.takeCommitBack();', replace: '' }],
+    patches: [{ file: OFFICE, find: 'this.#memory.takeCommitBack();', replace: '' }],
     foundBy: ['majority', 'soundness', 'convergence', 'progress', 'history'],
     from: SETS_FROM,
     withinSeeds: 200,
