@@ -2,9 +2,10 @@
 // listens, who is to take over. It exists only while the node leads.
 
 import { assert } from '../core/assert.ts';
-import { isSameTerm, NO_INSTANCE } from '../core/ids.ts';
+import { NO_INSTANCE } from '../core/ids.ts';
 import type { ChangeRefusal } from '../core/memberChanges.ts';
 import type { Configuration } from '../core/members.ts';
+import { differsAtStart, placeOfAgreement } from './agreement.ts';
 import { Changes } from './changes.ts';
 import type { Core } from './core.ts';
 import type { Admit, AppendRequest, AppendResponse, NodeId } from './messages.ts';
@@ -329,7 +330,7 @@ export class Leadership {
    */
   #watchForOldCopy(node: NodeId, progress: Progress, message: AppendResponse): void {
     const had = progress.hadAt(message);
-    const has = this.#placeOf(message);
+    const has = placeOfAgreement(this.#core.log, message);
     // A node that keeps its disk never leads the search for the place of agreement to before what it had.
     if (message.rejected < had || has >= had) return;
     const { log, commit, acknowledged } = this.#core;
@@ -338,14 +339,6 @@ export class Leadership {
     progress.admitAt = Math.max(had, commit);
     progress.isOldCopy = message.isVoter;
     this.#core.emit({ kind: 'lostData', node, had, has });
-  }
-
-  /** Where the logs may agree, by what a rejection says. */
-  #placeOf({ rejected, offset, hintTerm, hintLeader }: AppendResponse): number {
-    const { log } = this.#core;
-    // Term 0: the follower has nothing there, or has trimmed what would tell.
-    const sameTerms = hintTerm === 0 ? offset : log.endShared({ term: hintTerm, leader: hintLeader });
-    return Math.min(offset, sameTerms, rejected);
   }
 
   /**
@@ -358,10 +351,10 @@ export class Leadership {
     if (rejected <= progress.match && progress.match > 0) return;
     if (progress.state !== 'replicate' && rejected !== Math.max(progress.next, this.#core.log.start)) return;
     const { log } = this.#core;
-    const next = Math.max(progress.match, this.#placeOf(message));
+    const next = Math.max(progress.match, placeOfAgreement(this.#core.log, message));
     // What was only in its memory may have gone with a crash.
     progress.verified = Math.min(progress.verified, next);
-    if (next < log.start || this.#differsAtStart(message)) {
+    if (next < log.start || differsAtStart(log, message)) {
       progress.state = 'stuck';
       progress.next = log.start;
       return;
@@ -370,14 +363,6 @@ export class Leadership {
     progress.probe(next);
     // The same place again: it is not ready. The next heartbeat asks again.
     if (isNews) this.#heartbeat(from, progress);
-  }
-
-  /** Whether the other log has another entry where this one begins: they part at a place that was trimmed here, although the other one is longer. */
-  #differsAtStart({ rejected, offset, hintTerm, hintLeader }: AppendResponse): boolean {
-    const { log } = this.#core;
-    if (rejected !== log.start || offset !== log.start || hintTerm === 0) return false;
-    const before = log.before(log.start);
-    return before.term !== 0 && !isSameTerm(before, { term: hintTerm, leader: hintLeader });
   }
 
   /** What `progress` needs next was trimmed here. */

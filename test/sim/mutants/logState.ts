@@ -4,7 +4,7 @@
 import type { Mutant } from './mutant.ts';
 
 const TAIL = 'src/memory/tail.ts';
-const FOLD = 'src/memory/logFold.ts';
+const LOGGED = 'src/memory/loggedState.ts';
 const HOT_READER = 'src/memory/hotReader.ts';
 const GUARD = 'src/replication/timeGuard.ts';
 const LOADER = 'src/storage/segmentLoader.ts';
@@ -22,7 +22,7 @@ export const LOG_STATE_MUTANTS: readonly Mutant[] = [
   {
     name: 'time by any clock',
     what: 'nothing guards the log’s time against a clock that is wrong by years',
-    patches: [{ file: FOLD, find: 'toMs === 0 ||', replace: 'toMs >= 0 ||' }],
+    patches: [{ file: LOGGED, find: 'toMs === 0 ||', replace: 'toMs >= 0 ||' }],
     foundBy: ['log state'],
     withinSeeds: 40,
   },
@@ -44,7 +44,7 @@ export const LOG_STATE_MUTANTS: readonly Mutant[] = [
   {
     name: 'time by the clock alone',
     what: 'a leader whose clock is behind takes the time of the log back',
-    patches: [{ file: FOLD, find: 'Math.max(this.timeMs, Math.floor(nowMs))', replace: 'Math.floor(nowMs)' }],
+    patches: [{ file: LOGGED, find: 'Math.max(this.timeMs, Math.floor(nowMs))', replace: 'Math.floor(nowMs)' }],
     foundBy: ['log state'],
     withinSeeds: 40,
     foundAt: 6,

@@ -251,7 +251,7 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
   {
     name: 'agreement looked for where it was trimmed',
     what: 'a node whose log parts from the leader’s where that begins, and is longer, is asked for the same place for ever',
-    patches: [{ file: LEADERSHIP, find: 'if (next < log.start || this.#differsAtStart(message))', replace: 'if (next < log.start)' }],
+    patches: [{ file: LEADERSHIP, find: 'if (next < log.start || differsAtStart(log, message))', replace: 'if (next < log.start)' }],
     foundBy: ['convergence', 'progress'],
     withinSeeds: 4_000,
     foundAt: 3_499,
