@@ -2,7 +2,8 @@
 // has forgotten no vote.
 
 import { describe, expect, test } from 'vitest';
-import { Cluster, NOOP_BYTES, only } from './testCluster.ts';
+import { Cluster, only } from './testCluster.ts';
+import { NOOP_BYTES } from './testLog.ts';
 
 /** Node 1 leads three; `count` entries are committed everywhere. */
 function led(count: number): Cluster {

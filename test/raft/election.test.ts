@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { VoteRequest } from '../../src/raft/messages.ts';
-import { appendRequestOf, Cluster, type ClusterOptions, type Envelope, logOf, NOOP_BYTES, only } from './testCluster.ts';
+import { Cluster, type ClusterOptions, only } from './testCluster.ts';
+import { appendRequestOf, type Envelope, logOf, NOOP_BYTES } from './testLog.ts';
 
 function led(options: ClusterOptions = {}): Cluster {
   const cluster = new Cluster(options);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { VoteRequest } from '../../src/raft/messages.ts';
-import { appendRequestOf, Cluster, type ClusterOptions, logOf, only } from './testCluster.ts';
+import { Cluster, type ClusterOptions, only } from './testCluster.ts';
+import { appendRequestOf, logOf } from './testLog.ts';
 
 const TIMEOUT_MS = 1_000;
 /** Longer than it takes until a node that need not wait has campaigned. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { appendRequestOf, Cluster, logOf, NOOP_BYTES, only } from './testCluster.ts';
+import { Cluster, only } from './testCluster.ts';
+import { appendRequestOf, logOf, NOOP_BYTES } from './testLog.ts';
 
 function led(options: ConstructorParameters<typeof Cluster>[0] = {}): Cluster {
   const cluster = new Cluster(options);

@@ -2,7 +2,9 @@
 // transfers are those of the dissertation, 3.10.
 
 import { describe, expect, test } from 'vitest';
-import { Cluster, NOOP_BYTES, only, type TestNode } from './testCluster.ts';
+import { Cluster, only } from './testCluster.ts';
+import { NOOP_BYTES } from './testLog.ts';
+import type { TestNode } from './testNode.ts';
 
 function led(count = 3): Cluster {
   const cluster = new Cluster({ count });

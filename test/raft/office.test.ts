@@ -1,7 +1,8 @@
 // Handing leadership over, linearizable reads, and who may take part.
 
 import { describe, expect, test } from 'vitest';
-import { Cluster, type ClusterOptions, logOf, NOOP_BYTES, only } from './testCluster.ts';
+import { Cluster, type ClusterOptions, only } from './testCluster.ts';
+import { logOf, NOOP_BYTES } from './testLog.ts';
 
 function led(options: ClusterOptions = {}): Cluster {
   const cluster = new Cluster(options);

@@ -3,7 +3,9 @@
 
 import { describe, expect, test } from 'vitest';
 import type { AppendResponse } from '../../src/raft/messages.ts';
-import { Cluster, type Envelope, logOf, NOOP_BYTES, only, type TestNode } from './testCluster.ts';
+import { Cluster, only } from './testCluster.ts';
+import { type Envelope, logOf, NOOP_BYTES } from './testLog.ts';
+import type { TestNode } from './testNode.ts';
 
 /** Node 1 leads three; `count` entries are committed everywhere. */
 function led(count: number): Cluster {

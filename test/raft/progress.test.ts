@@ -2,7 +2,8 @@
 
 import { expect, test } from 'vitest';
 import { Progress } from '../../src/raft/progress.ts';
-import { Cluster, type Envelope } from './testCluster.ts';
+import { Cluster } from './testCluster.ts';
+import type { Envelope } from './testLog.ts';
 
 test('of a node that lost its disk, or whose place another one took, nothing is known any more', () => {
   const progress = new Progress(700, 500);

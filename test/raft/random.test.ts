@@ -3,7 +3,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Standing } from '../../src/raft/messages.ts';
-import { Cluster, logOf, only, type TestNode } from './testCluster.ts';
+import { Cluster, only } from './testCluster.ts';
+import { logOf } from './testLog.ts';
+import type { TestNode } from './testNode.ts';
 
 /** What is done, and two numbers that choose on what. */
 type Step = readonly [action: keyof typeof actions, a: number, b: number];

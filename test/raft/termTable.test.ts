@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { NO_INSTANCE, NO_TERM } from '../../src/core/ids.ts';
 import { advanceCommit, majorityDurable } from '../../src/raft/quorum.ts';
 import { TermTable } from '../../src/raft/termTable.ts';
-import { anyLeader } from './testCluster.ts';
+import { anyLeader } from './testLog.ts';
 
 /** Whose the entry is that a log which begins at 7 has lost to a trim. */
 const BEFORE = { term: 1, leader: anyLeader(1) };

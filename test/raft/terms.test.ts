@@ -4,7 +4,8 @@
 import { describe, expect, test } from 'vitest';
 import { MAX_LOG_OFFSET, MAX_TERM, MAX_TERM_STEP } from '../../src/core/limits.ts';
 import type { RaftMessage } from '../../src/raft/messages.ts';
-import { appendRequestOf, Cluster, instanceOf, logOf, NOOP_BYTES } from './testCluster.ts';
+import { Cluster } from './testCluster.ts';
+import { appendRequestOf, instanceOf, logOf, NOOP_BYTES } from './testLog.ts';
 
 const ZERO = '0'.repeat(16);
 

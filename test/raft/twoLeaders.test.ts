@@ -3,7 +3,8 @@
 // the number: "leader epoch").
 
 import { describe, expect, test } from 'vitest';
-import { Cluster, type Entry, instanceOf, logOf } from './testCluster.ts';
+import { Cluster } from './testCluster.ts';
+import { type Entry, instanceOf, logOf } from './testLog.ts';
 
 /** Entries of term 1, which node 1 led, and then of term 2, in which both node 1 and node 3 led: the terms of the log, and who led in term 2. */
 function logLedBy(leader: number, terms: readonly number[]): Entry[] {
