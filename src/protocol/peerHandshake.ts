@@ -94,7 +94,7 @@ export interface Introduction {
   /** Whether the sender's data directory is the one that the cluster began with. */
   readonly isFounder: boolean;
   readonly term: number;
-  /** The nodes that the sender takes for the cluster's, itself among them. */
+  /** The nodes that the sender takes for the cluster's, itself among them; those that the founder's list still awaits, too. */
   readonly nodes: NodeSet;
   /** It is committed that the log says them, so they are not a list that it was given, and that must be that of all others. It may be behind. */
   readonly saysNodes: boolean;

@@ -19,7 +19,7 @@ export interface Self {
   readonly isSynced: boolean;
   /** Whether clients may put uploads on the sender: it announces them, and takes references to them. */
   readonly takesUploads: boolean;
-  /** The cluster's nodes, this one among them: as its log says them, where {@link saysNodes}. */
+  /** The cluster's nodes, this one among them: as its log says them, where {@link saysNodes}, with those that the founder's list awaits. */
   readonly nodes: NodeSet;
   readonly saysNodes: boolean;
   /** Those of them that count for majorities. */

@@ -4,6 +4,7 @@
 
 import { LogError } from '../core/errors.ts';
 import { doesCount, type EntryTerm, type Standing } from '../core/ids.ts';
+import type { NodeSet } from '../core/nodeSet.ts';
 import { ADMISSION_WAIT_ELECTIONS } from '../core/peerLimits.ts';
 import type { NodeId, PeerMessage } from '../raft/messages.ts';
 import type { Identity } from '../storage/dataDirectory.ts';
@@ -13,6 +14,8 @@ import type { Replica } from './replica.ts';
 /** What another node says of itself in HELLO or WELCOME. */
 export interface Greeting extends Stranger {
   readonly isFounder: boolean;
+  /** The nodes that it goes by; the founder's have those that its list still awaits. */
+  readonly nodes: NodeSet;
   readonly term: number;
   /** Where clients reach it; empty: where each node's own list says. */
   readonly advertise: string;
@@ -140,8 +143,9 @@ export class Admission {
   }
 
   /** Takes note of what a node says of itself: with another data directory than before, it has forgotten what it acknowledged. */
-  #greeted(from: NodeId, { instance, term, isFounder }: Greeting, isHeard: boolean): void {
+  #greeted(from: NodeId, { instance, term, isFounder, nodes }: Greeting, isHeard: boolean): void {
     this.#replica.met(from, instance);
+    if (isFounder) this.#replica.founderGreeted(from, instance, nodes);
     this.#replica.greeted(from, term, isHeard, isFounder);
     this.#founder.admitAll();
   }

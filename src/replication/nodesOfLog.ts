@@ -7,6 +7,7 @@ import { MEMBERS_LEVEL } from '../core/levels.ts';
 import { type ChangeRefusal, changedBy, isRefusal, type MemberChange } from '../core/memberChanges.ts';
 import {
   type Configuration,
+  type Directory,
   faultOfConfiguration,
   hasDirectory,
   isSameConfiguration,
@@ -55,6 +56,8 @@ export class NodesOfLog {
   #said: NodesAt[] = [];
   #lookAtMs = 0;
   #told: NodesView = NO_NODES;
+  /** Of another node, whose directory the cluster began with: the nodes that it goes by, as it greeted last. */
+  #founder: { readonly directory: Directory; readonly nodes: readonly number[] } | undefined;
 
   constructor(raft: Raft, fold: LogFold, memory: TailMemory, peers: readonly Peer[]) {
     this.#raft = raft;
@@ -167,21 +170,40 @@ export class NodesOfLog {
     yield this.#withAddresses(members);
   }
 
-  /** Whether the log has another part in it than the list that this directory was given before the log said anything: then no list counts any more. */
-  get isListless(): boolean {
-    const { members } = this.#raft;
-    const ids = members.latest?.members.map(({ id }) => id);
-    if (ids === undefined) return false;
-    // A lost disk that was replaced is no node that was removed.
-    const isOther = members.removed.some(({ id }) => !ids.includes(id)) || ids.some((id) => !members.list.includes(id));
-    return isOther || members.list.every((id) => ids.includes(id));
+  /** The founder, another node, greeted from `directory`, and goes by these `nodes`: those of its list among them that are still awaited. */
+  founderGreeted(directory: Directory, nodes: readonly number[]): void {
+    this.#founder = { directory, nodes };
   }
 
-  /** The log of a node alone that was given a list: those of it that have come are added. */
+  /** Nodes of the list that this directory was given before the log said anything, and that are to be added as they come: whoever leads hears of them. */
+  get awaited(): readonly number[] {
+    const { members } = this.#raft;
+    // What is not committed may go again: until then the list and the set are two things.
+    return members.committedSet.length === 0 || this.isListless ? [] : members.list;
+  }
+
+  /** Whether the log has another part in it than the list that this directory was given before the log said anything: then no list counts any more. */
+  get isListless(): boolean {
+    return !this.#isAwaited(this.#raft.members.list);
+  }
+
+  /** Whether a list is the founder's, and not all of its nodes are in the log's set yet: nobody else is, or ever was. */
+  #isAwaited(list: readonly number[]): boolean {
+    const { members } = this.#raft;
+    const ids = members.latest?.members.map(({ id }) => id);
+    if (ids === undefined) return true;
+    // A lost disk that was replaced is no node that was removed.
+    const isOther = members.removed.some(({ id }) => !ids.includes(id)) || ids.some((id) => !list.includes(id));
+    return !isOther && !list.every((id) => ids.includes(id));
+  }
+
+  /** The log of a node alone that was given a list: those of it that have come are added, whoever leads by then. */
   #withListed(members: Configuration): Configuration | undefined {
-    if (this.isListless) return undefined;
     const { members: known } = this.#raft;
-    const id = known.list.find((each) => known.instanceOf(each) !== undefined && !members.some((member) => member.id === each));
+    const founder = this.#founder;
+    const told = founder !== undefined && hasDirectory(members, founder.directory) ? founder.nodes : [];
+    const list = [known.list, told].find((each) => this.#isAwaited(each));
+    const id = list?.find((each) => known.instanceOf(each) !== undefined && !members.some((member) => member.id === each));
     const instance = id === undefined ? undefined : known.instanceOf(id);
     if (id === undefined || instance === undefined) return undefined;
     const added = this.#withAddress({ id, instance, role: 'learner', host: '', port: 0, peerPort: 0 });

@@ -277,6 +277,16 @@ export class Replica {
     this.#turn(() => this.raft.met(node, instance));
   }
 
+  /** The founder, another node, greeted from its directory `instance`, and goes by `nodes`. */
+  founderGreeted(node: NodeId, instance: string, nodes: readonly NodeId[]): void {
+    this.#nodes.founderGreeted({ id: node, instance }, nodes);
+  }
+
+  /** Nodes that this one's list names, and that whoever leads is to add as they come. */
+  get awaited(): readonly NodeId[] {
+    return this.#nodes.awaited;
+  }
+
   /** The link to a node is up. */
   connected(node: NodeId): void {
     this.#memory.peers.set(node, { isConnected: true });

@@ -23,7 +23,9 @@ export function selfOf(setup: RaftHostOptions['setup'], memory: TailMemory, repl
     isSynced,
     takesUploads,
     get nodes() {
-      return [...members.others, id].sort((a, b) => a - b);
+      const { committedSet } = members;
+      const ids = committedSet.length === 0 ? members.others : committedSet.map((member) => member.id);
+      return [...new Set([...ids, ...replica.awaited, id])].sort((a, b) => a - b);
     },
     get saysNodes() {
       // What is not committed may go again, and then lists count.

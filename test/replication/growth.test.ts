@@ -10,6 +10,7 @@ import { TailMemory } from '../../src/memory/tailMemory.ts';
 import { emptyLog, TestReplica } from '../interleave/scenarios/replicas.ts';
 
 const INSTANCE = '2'.repeat(16);
+const THIRD = '3'.repeat(16);
 const peer = (id: number): { id: number; host: string; port: number; peerPort: number } => ({
   id,
   host: `node${id}`,
@@ -108,6 +109,43 @@ describe('a log of one node', () => {
     expect([memory.commit, memory.word32(STATE.SOLE)]).toEqual([before, 0]);
     raft.has(2, memory.tail);
     expect(memory.commit).toBe(memory.tail);
+  });
+
+  it('gets the nodes that the founder greets with, as they come, whoever leads', () => {
+    const raft = alone([1], [1, 2, 3].map(peer));
+    const { replica } = raft;
+    replica.changeNodes(ADD);
+    sync(raft);
+    replica.met(3, THIRD);
+    const turn = (): readonly string[] => {
+      raft.later(1_000);
+      sync(raft);
+      return setOf(raft);
+    };
+    const two = ['1 voter node1', '2 learner node2'];
+    expect(turn()).toEqual(two);
+    // Another directory than the set's, and a set without somebody who is in.
+    replica.founderGreeted(2, THIRD, [1, 2, 3]);
+    expect(turn()).toEqual(two);
+    replica.founderGreeted(2, INSTANCE, [2, 3]);
+    expect(turn()).toEqual(two);
+    replica.founderGreeted(2, INSTANCE, [1, 2, 3]);
+    expect(turn()).toEqual([...two, '3 learner node3']);
+  });
+
+  it('gets nobody of a list any more once a node was removed', () => {
+    const raft = alone([1], [1, 2, 3].map(peer));
+    const { replica } = raft;
+    replica.changeNodes(ADD);
+    sync(raft);
+    replica.founderGreeted(2, INSTANCE, [1, 2, 3]);
+    replica.changeNodes({ kind: 'add', instance: THIRD, isReader: false, ...peer(3) });
+    sync(raft);
+    replica.changeNodes({ kind: 'remove', id: 3 });
+    sync(raft);
+    replica.met(3, 'e'.repeat(16));
+    raft.later(1_000);
+    expect(setOf(raft)).toEqual(['1 voter node1', '2 learner node2']);
   });
 
   it('takes in nobody without an address for other nodes', () => {

@@ -13,5 +13,6 @@ export const REGRESSIONS: readonly Regression[] = [
     seed: 10238,
     what: 'a node that counted by a configuration began anew, and said of which generation its log is by the one that it had dropped',
   },
+  { seed: 10107, what: 'a node of the founder’s list that came when another one led was added by nobody' },
   { seed: 78, what: 'a founder was elected with the vote of such a node, and lacked what was committed' },
 ];

@@ -107,4 +107,13 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     from: SETS_FROM,
     withinSeeds: 200,
   },
+  {
+    name: 'founder’s list unsaid',
+    what: 'E158: a node that was given a list does not say for whom it waits, so another leader does not add who comes late',
+    patches: [{ file: NODES, find: 'members.committedSet.length === 0 || this.isListless ? []', replace: 'members.list.length >= 0 ? []' }],
+    foundBy: ['convergence'],
+    from: 10_100,
+    withinSeeds: 10,
+    foundAt: 10_107,
+  },
 ];
