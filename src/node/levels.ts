@@ -128,6 +128,8 @@ export class Levels {
     for (; term === undefined; term = own.level(newest)) {
       await progress();
       this.#refuse();
+      // A node may have come back with an older build meanwhile.
+      if (!this.#isDue) return;
     }
     // Its first state is in force with the segment that it begins.
     while (fold.level < newest || memory.commit <= fold.nextLevel.end) {

@@ -20,6 +20,10 @@ class Bench {
   level = LOG_LEVEL - 1;
   nowMs = 1_000;
   leads = true;
+  /** There is no room for entries, until something happens. */
+  isFull = false;
+  /** What happens while it is waited for that. */
+  meanwhile = (): void => undefined;
   readonly memory: TailMemory;
 
   constructor(autoFinalizeAfter: number) {
@@ -40,6 +44,7 @@ class Bench {
       },
       own: {
         level: () => {
+          if (this.isFull) return undefined;
           this.raised += 1;
           this.level = LOG_LEVEL;
           return 4;
@@ -48,7 +53,11 @@ class Bench {
       },
       cluster: { self: 1, others: [2, 3] },
       refusal: () => (this.leads ? undefined : new LogError('NOT_LEADER', 'no')),
-      progress: () => Promise.resolve(),
+      progress: () => {
+        this.isFull = false;
+        this.meanwhile();
+        return Promise.resolve();
+      },
       loop: { nowMs: () => this.nowMs },
       config: { autoFinalizeAfter },
       log: { info: (text) => void this.lines.push(text), warn: (text) => void this.lines.push(text) },
@@ -121,4 +130,17 @@ test('without it nothing is raised, however long all know it', () => {
 test('a log of a level above those of this build is refused as one of a newer build, and any other is not', () => {
   for (let level = LEVELS.lowest; level <= LEVELS.highest; level += 1) expect(() => refuseLevel('dir', level)).not.toThrow();
   expect(() => refuseLevel('dir', LOG_LEVEL + 1)).toThrow('the log in dir has level 3, and this LogLog runs logs up to level 2');
+});
+
+test('a level that has to wait for room is not raised any more once a node is back that does not know it', async () => {
+  const bench = new Bench(0);
+  bench.isFull = true;
+  bench.meanwhile = () => bench.hear(3, true, OLD);
+  await expect(bench.levels.request(true)).resolves.toMatchObject({ level: LOG_LEVEL - 1 });
+  expect(bench.raised).toBe(0);
+  bench.meanwhile = () => bench.hear(3, true, LEVELS);
+  bench.hear(3, true, LEVELS);
+  bench.isFull = true;
+  await expect(bench.levels.request(true)).resolves.toMatchObject({ level: LOG_LEVEL });
+  expect(bench.raised).toBe(1);
 });

@@ -5,16 +5,18 @@ import {
   ENTRY_HEADER_BYTES,
   ENTRY_OVERHEAD_BYTES,
   KIND_CONFIGURATION,
+  KIND_LEVEL,
   KIND_STATE,
   KIND_TIME,
   MAX_PAYLOAD_BYTES,
 } from '../../assembly/layout.ts';
 import { viewOf } from '../../src/core/bytes.ts';
 import { doesCount } from '../../src/core/ids.ts';
+import { knowsLevel } from '../../src/core/levels.ts';
 import { type Configuration, hasDirectory, isSameConfiguration, votersOf } from '../../src/core/members.ts';
 import { positionOf } from '../../src/core/position.ts';
 import { readConfiguration } from '../../src/format/configuration.ts';
-import { readState, readTime } from '../../src/format/controlEntries.ts';
+import { readLevel, readState, readTime } from '../../src/format/controlEntries.ts';
 import { entryBytesOf, kindOf, kindSizeAt, payloadBytesOf } from '../../src/format/entry.ts';
 import { leaderOfTerm } from '../../src/format/noOp.ts';
 import { nodesIn } from '../../src/memory/logNodes.ts';
@@ -526,6 +528,8 @@ export class Checker {
     const offset = from + at;
     const kindSize = kindSizeAt(view, at);
     const kind = kindOf(kindSize);
+    if (kind === KIND_LEVEL && shadow.isLeader && view.getUint32(at, true) === shadow.term)
+      this.#raises(process, readLevel(view, at + ENTRY_HEADER_BYTES, payloadBytesOf(kindSize)) ?? Number.POSITIVE_INFINITY);
     if (offset === 0) shadow.hasState = kind === KIND_STATE;
     if (!shadow.hasState) return;
     const who = `on node ${process.id} the entry of kind ${kind} at ${offset}`;
@@ -550,6 +554,18 @@ export class Checker {
     const told = [state.before.term, state.dataEnd];
     const own = [termBefore(shadow.starts, offset), shadow.dataEnds.at(-1) ?? 0];
     promise(`${told}` === `${own}`, 'log state', () => `${who} says term and data end ${told} of what is before it, which are ${own}`);
+  }
+
+  /** `process` leads, and has just ordered that all nodes know `level`: each node of its set has said that to it. */
+  #raises({ id, links, replica }: Process, level: number): void {
+    for (const other of replica.raft.members.others) {
+      const said = links?.levelsOf(other);
+      promise(
+        said !== undefined && knowsLevel(said, level),
+        'levels',
+        () => `node ${id} raises the level of the log to ${level}, and node ${other} has said that it knows ${JSON.stringify(said)}`,
+      );
+    }
   }
 
   /** The log of `process` says a set of nodes, by an entry of `bytes` at `offset`. */

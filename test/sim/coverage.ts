@@ -54,7 +54,9 @@ export const NODE_EVENTS = [
   'a node is asked to promote',
   'a node is asked to demote',
   'a node is asked to move',
+  'a level is asked for that a node does not know',
   'a level is raised amid faults',
+  'a level is raised automatically',
   'a level is raised once all is well',
   'a leader removes itself',
 ] as const;

@@ -24,9 +24,10 @@ export function configOf(
   scrubDays: number,
   sessions: Pick<EngineConfig, 'maxSessions' | 'sessionAge'>,
   isOpen: boolean,
+  autoFinalizeAfter: number,
 ): EngineConfig {
   const peers = nodes.length === 1 && !isOpen ? [] : nodes.map((id) => ({ id, host: `node${id}`, port: 1, peerPort: 2 }));
-  const bounds = { electionTimeoutMs, stagingBytes, maxPayloadBytes: MAX_PAYLOAD_BYTES, scrubDays, ...sessions };
+  const bounds = { electionTimeoutMs, stagingBytes, maxPayloadBytes: MAX_PAYLOAD_BYTES, scrubDays, autoFinalizeAfter, ...sessions };
   return { ...DEFAULTS, ...shape, node, peers, ...bounds };
 }
 

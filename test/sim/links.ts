@@ -1,5 +1,6 @@
 // The connections of a simulated process with the other nodes: what PeerSockets is to a real one, over the simulated network.
 
+import type { LevelRange } from '../../src/core/levels.ts';
 import { hasDirectory } from '../../src/core/members.ts';
 import type { LinkView, OwnView } from '../../src/peers/causeWatch.ts';
 import { DeathWatch } from '../../src/peers/deathWatch.ts';
@@ -17,6 +18,7 @@ export class SimLinks implements Endpoint, RaftLinks {
   readonly id: NodeId;
   /** Data directories that connections came from last. */
   readonly #met = new Map<NodeId, string>();
+  readonly #levels = new Map<NodeId, LevelRange>();
   readonly #process: Process;
   readonly #options: RaftLinksOptions;
   readonly #deaths = new DeathWatch();
@@ -180,11 +182,18 @@ export class SimLinks implements Endpoint, RaftLinks {
     this.#options.events.receiving(from, message);
   }
 
+  /** What the build of node `id` knows, as it said when the link to it came up; undefined: there is none. */
+  levelsOf(id: NodeId): LevelRange | undefined {
+    return this.#levels.get(id);
+  }
+
   connected(to: NodeId, welcome: Introduction): void {
+    this.#levels.set(to, welcome.levels);
     this.#options.events.connected(to, welcome);
   }
 
   disconnected(to: NodeId): void {
+    this.#levels.delete(to);
     this.#options.events.disconnected(to, 'it broke');
   }
 

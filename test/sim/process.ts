@@ -115,6 +115,7 @@ export class Process {
       world.damages.scrubDays,
       world.sessions.bounds,
       node.isOpen,
+      world.upgrades.autoFinalizeAfter,
     );
     const setup = raftSetup(disk, config, processOf(this.id), DIRECTORY, this.recovered, memory.shared);
     this.#raft = new RaftHost({

@@ -1,5 +1,5 @@
 // A cluster that is upgraded while it works: its nodes begin with a build that knows levels of the log up to the one before it says its nodes, get a newer one, one after the
-// other, and then somebody asks the leader again and again to raise the level. Has chance of its own, so that a world without it is what it would be without it.
+// other, and somebody asks the leader again and again to raise the level, some of whom do not wait for the last node; or the nodes are to do it automatically. Has chance of its own, so that a world without it is what it would be without it.
 
 import { LEVELS, type LevelRange, MEMBERS_LEVEL } from '../../src/core/levels.ts';
 import { WORD } from '../../src/memory/map.ts';
@@ -21,6 +21,8 @@ export class Upgrades {
   readonly #world: World;
   readonly #random: Random;
   readonly isOn: boolean;
+  /** Nobody asks: the level is raised when all nodes have known it for so many election timeouts. */
+  readonly #autoElections: number;
   /** Nodes that have the newer build. */
   readonly #newer = new Set<NodeId>();
   #isEnding = false;
@@ -30,6 +32,12 @@ export class Upgrades {
     this.#random = new Random(world.seed ^ 0x1e7e_15);
     const { nodeCount, growsLater } = world.profile;
     this.isOn = world.seed >= SETS_FROM && world.seed % UPGRADED === WHICH && world.saysNodes && nodeCount > 1 && !growsLater;
+    this.#autoElections = this.#random.oneIn(3) ? 1 + this.#random.below(4) : 0;
+  }
+
+  /** As in `--auto-finalize-after`, in milliseconds: 0, not. */
+  get autoFinalizeAfter(): number {
+    return this.isOn ? this.#autoElections * this.#world.profile.electionTimeoutMs : 0;
   }
 
   /** Levels that the build of a node knows. */
@@ -64,12 +72,20 @@ export class Upgrades {
       this.#newer.add(node.id);
       node.kill(false);
     }
-    if (older.length > 0) return true;
+    if (older.length > 0) {
+      // Before all have the newer build, nothing may come of it.
+      if (this.#random.oneIn(2)) {
+        covers('a level is asked for that a node does not know');
+        this.#ask();
+      }
+      return true;
+    }
     if (nodes.every(({ process }) => process !== undefined && process.memory.word(WORD.LOG_LEVEL) >= MEMBERS_LEVEL)) {
       covers(this.#isEnding ? 'a level is raised once all is well' : 'a level is raised amid faults');
+      if (this.#autoElections > 0) covers('a level is raised automatically');
       return false;
     }
-    this.#ask();
+    if (this.#autoElections === 0) this.#ask();
     return true;
   }
 

@@ -34,6 +34,8 @@ export type Invariant =
   | 'sets of nodes'
   /** A node lets in no directory whose removal is committed, as it knows. */
   | 'removed nodes'
+  /** The level of a log is raised only when every node of its set has said that it knows it. */
+  | 'levels'
   /** A leader takes for committed only what ends with an entry of its own term (Raft, figure 8). */
   | 'own term'
   /** What is committed is on the disks of a majority. */

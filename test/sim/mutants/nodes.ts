@@ -116,4 +116,26 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     withinSeeds: 10,
     foundAt: 10_107,
   },
+  {
+    name: 'level raised before all know it',
+    what: 'a level is raised although one node has not said that it knows it: that one cannot take part any more',
+    patches: [
+      {
+        file: 'src/node/levels.ts',
+        find: 'node.isConnected && node.levels !== null && knowsLevel(node.levels, newest)',
+        replace: 'node.isConnected',
+      },
+    ],
+    foundBy: ['levels'],
+    from: SETS_FROM,
+    withinSeeds: 10,
+  },
+  {
+    name: 'level raised while a node is away',
+    what: 'a level is raised by what a node said before it left: it may come back with an older build',
+    patches: [{ file: 'src/node/levels.ts', find: 'node.isConnected && node.levels !== null', replace: 'node.levels !== null' }],
+    foundBy: ['levels'],
+    from: SETS_FROM,
+    withinSeeds: 10,
+  },
 ];
