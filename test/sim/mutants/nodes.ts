@@ -109,7 +109,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'founder’s list unsaid',
-    what: 'E158: a node that was given a list does not say for whom it waits, so another leader does not add who comes late',
+    what: 'E160: a node that was given a list does not say for whom it waits, so another leader does not add who comes late',
     patches: [{ file: NODES, find: 'members.committedSet.length === 0 || this.isListless ? []', replace: 'members.list.length >= 0 ? []' }],
     foundBy: ['convergence'],
     from: 10_100,
