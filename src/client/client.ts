@@ -31,8 +31,8 @@ import { isBoundary, placeNow } from './consumers/beginning.ts';
 import { type Consumer, takeName } from './consumers/consumer.ts';
 import { consumerAsk, nodeStore } from './consumers/nodeStore.ts';
 import type { ClientStats } from './events.ts';
-import type { LogEnd } from './nodes/connection.ts';
 import { seen } from './nodes/connections.ts';
+import type { LogEnd } from './nodes/questions.ts';
 import type { EndQuestion } from './nodes/readNodes.ts';
 import type { Platform } from './nodes/transport.ts';
 import {

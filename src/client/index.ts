@@ -33,7 +33,7 @@ export type { PositionLease, PositionStore } from './consumers/store.ts';
 export type { AppendLoad, ClientEvent, ClientStats, Counters, NodeSeen, OnEvent } from './events.ts';
 export type { LogLevel, NodeLevel } from './logLevel.ts';
 export type { LogMember, LogMemberRole, LogMemberState, LogMembers, MemberProgress, MembersChange } from './logMembers.ts';
-export type { LogEnd } from './nodes/connection.ts';
+export type { LogEnd } from './nodes/questions.ts';
 export type { Pem, TlsOptions, TlsSource } from './nodes/tls.ts';
 export type { TokenSource } from './nodes/token.ts';
 export type {

@@ -38,7 +38,7 @@ export async function askLevel(ports: AskLeaderPorts, { isFinal, timeoutMs, onWa
   for (let waits = 0; ; waits += 1) {
     const leftMs = Math.max(1, endMs - performance.now());
     const question = { what: 'the level', timeoutMs: Math.ceil(leftMs) };
-    const found = levelOf(await askLeader(ports, { ...question, ask: (connection) => connection.upgrade(isFinal) }));
+    const found = levelOf(await askLeader(ports, { ...question, ask: (connection) => connection.questions.upgrade(isFinal) }));
     if (!isFinal || found.level >= found.newest) return found;
     onWaiting?.(found);
     if (performance.now() >= endMs) {

@@ -267,13 +267,13 @@ export class MemberWork {
       ask: async (connection) => {
         if (change !== undefined && !this.#isDryRun) this.#mayHaveChanged = true;
         try {
-          const answer = await connection.members(change, this.#isDryRun && change !== undefined);
+          const answer = await connection.questions.members(change, this.#isDryRun && change !== undefined);
           attempts.mayBeDone ||= answer === undefined;
           this.#hasChanged ||= answer?.hasChanged === true;
           return answer;
         } catch (thrown) {
           if (!(thrown instanceof LogError) || change === undefined) throw thrown;
-          if (attempts.mayBeDone && thrown.code === DONE_BEFORE[change.kind]) return connection.members(undefined, false);
+          if (attempts.mayBeDone && thrown.code === DONE_BEFORE[change.kind]) return connection.questions.members(undefined, false);
           attempts.mayBeDone ||= thrown.outcome === 'unknown';
           if (!attempts.mayBeDone) this.#mayHaveChanged = this.#hasChanged;
           throw thrown;

@@ -44,7 +44,7 @@ export async function askRetention(ports: AskLeaderPorts, { change, timeoutMs }:
   } = await askLeader(ports, {
     what: 'the retention',
     timeoutMs,
-    ask: (connection) => connection.retention(change),
+    ask: (connection) => connection.questions.retention(change),
   });
   const kept = { bytes: orNull(bytes), ageMs: orNull(ageMs), consumerBytes: orNull(consumerBytes) };
   return { ...kept, start, end: commit, oldestMs: orNull(oldestMs), timeMs: orNull(timeMs) };

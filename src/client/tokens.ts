@@ -128,5 +128,5 @@ export function timeoutOf(called: string, options: TokenOptions, defaultMs: numb
 /** Rejects with what the leader says, UNREACHABLE, NOT_LEADER, TIMEOUT, CLOSED. */
 export function askTokens(ports: AskLeaderPorts, { change, timeoutMs }: TokensQuestion): Promise<TokensAnswer> {
   const what = change === undefined ? 'the list of tokens' : 'the change of tokens';
-  return askLeader(ports, { what, timeoutMs, ask: (connection) => connection.tokens(change) });
+  return askLeader(ports, { what, timeoutMs, ask: (connection) => connection.questions.tokens(change) });
 }

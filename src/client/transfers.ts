@@ -28,7 +28,7 @@ export async function transferOffice(ports: AskLeaderPorts, { to, isDryRun, time
     timeoutMs,
     ask: (connection) => {
       asked ??= { from: connection.hello.nodeId, term: connection.hello.term };
-      return connection.transfer(to, asked.term, isDryRun);
+      return connection.questions.transfer(to, asked.term, isDryRun);
     },
   });
   const { leader, term } = answer;

@@ -17,6 +17,10 @@ export interface TrimQuestion {
 
 /** Rejects with what the leader says, UNREACHABLE, NOT_LEADER, TIMEOUT, CLOSED. */
 export async function trimLog(ports: AskLeaderPorts, { to, isDryRun, timeoutMs }: TrimQuestion): Promise<TrimResult> {
-  const { start, end } = await askLeader(ports, { what: 'the trim', timeoutMs, ask: (connection) => connection.trim(to, isDryRun) });
+  const { start, end } = await askLeader(ports, {
+    what: 'the trim',
+    timeoutMs,
+    ask: (connection) => connection.questions.trim(to, isDryRun),
+  });
   return { start, end };
 }

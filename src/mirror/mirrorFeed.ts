@@ -301,7 +301,7 @@ export class MirrorFeed implements RaftPort {
 
   /** Looks at a node before anything is taken of it. */
   async #admit(node: Connection): Promise<void> {
-    const end = await node.end({ linearizable: true, atLeast: 0, waitMs: 0 });
+    const end = await node.questions.end({ linearizable: true, atLeast: 0, waitMs: 0 });
     // Lost: another one is looked for.
     if (end === undefined) return;
     const { generation, segmentBytes = 0 } = node.hello.cluster ?? {};

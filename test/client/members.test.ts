@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { AskLeaderPorts } from '../../src/client/askLeader.ts';
 import type { MemberProgress } from '../../src/client/logMembers.ts';
 import { MemberWork, tolerance } from '../../src/client/members.ts';
-import type { Connection } from '../../src/client/nodes/connection.ts';
+import type { Questions } from '../../src/client/nodes/questions.ts';
 import type { ChangeMembersOptions, NewMember } from '../../src/client/options.ts';
 import { LogError } from '../../src/core/errors.ts';
 import type { MemberChange } from '../../src/core/memberChanges.ts';
@@ -45,7 +45,7 @@ class Leader implements AskLeaderPorts {
   readonly leader = {
     acquire: () =>
       Promise.resolve({
-        members: (...given: Parameters<Connection['members']>) => this.#answer(...given),
+        questions: { members: (...given: Parameters<Questions['members']>) => this.#answer(...given) },
         release: () => undefined,
       } as never),
     refused: () => undefined,

@@ -117,7 +117,7 @@ export class Producer {
     let opened: SessionOpened | undefined;
     try {
       if ((connection.hello.features & FEATURE_SESSIONS) === 0) throw NO_SESSIONS_THERE;
-      opened = await connection.openSession(this.#producer, isAgain);
+      opened = await connection.questions.openSession(this.#producer, isAgain);
       return opened;
     } catch (thrown) {
       if (thrown instanceof LogError && thrown.code === 'FENCED') this.#fenced = thrown;

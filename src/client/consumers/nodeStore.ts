@@ -41,7 +41,7 @@ export async function listConsumers(ports: ConsumerAsk): Promise<readonly NamedC
   const answer = await askLeader(ports, {
     what: 'the list of consumers',
     timeoutMs: ports.timeoutMs,
-    ask: (connection) => connection.consumers(undefined),
+    ask: (connection) => connection.questions.consumers(undefined),
   });
   const { start, dataEnd } = answer;
   return answer.consumers.map(({ name, position, timeMs }) => ({
@@ -55,7 +55,7 @@ export async function listConsumers(ports: ConsumerAsk): Promise<readonly NamedC
 /** Asks the leader for a change of a consumer. Rejects as {@link listConsumers}, and with FENCED, GENERATION_CHANGED, UNSUPPORTED, TOO_MANY_CONSUMERS. */
 export function changeConsumer(ports: ConsumerAsk, what: string, change: ConsumerChange, generation?: string): Promise<ConsumersAnswer> {
   const question = { change, generation: generation ?? ports.log.generation ?? NO_INSTANCE };
-  return askLeader(ports, { what, timeoutMs: ports.timeoutMs, ask: (connection) => connection.consumers(question) });
+  return askLeader(ports, { what, timeoutMs: ports.timeoutMs, ask: (connection) => connection.questions.consumers(question) });
 }
 
 /** Positions in the log itself. */

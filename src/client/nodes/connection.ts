@@ -3,48 +3,25 @@
 
 import { assert, unreachable } from '../../core/assert.ts';
 import type { ErrorCode, LogError } from '../../core/errors.ts';
-import type { MemberChange } from '../../core/memberChanges.ts';
-import { MAX_WAIT_MS } from '../../core/servingLimits.ts';
-import type { AccessChange } from '../../format/access.ts';
-import { type Answer, decodeAnswer } from '../../protocol/answers.ts';
+import { decodeAnswer } from '../../protocol/answers.ts';
 import {
   CANCEL,
   CLOSE_STOPPED,
   CREDIT,
   decodeReceipt,
-  END,
-  END_AT_LEAST,
-  END_LINEARIZABLE,
   encodeIntroduce,
-  FIND,
   LEVEL_RECEIVED,
   READ,
   READ_TIMED,
   requestMessage,
   SUBSCRIBE,
   SUBSCRIBE_KEPT,
-  TRANSFER,
-  TRANSFER_DRY_RUN,
-  TRIM,
-  TRIM_DRY_RUN,
-  UPGRADE,
-  UPGRADE_FINALIZE,
   type Receipt as WireReceipt,
 } from '../../protocol/client.ts';
-import { type ConsumerQuestion, encodeConsumersRequest } from '../../protocol/consumers.ts';
-import {
-  type ClientIntroduction,
-  FEATURE_CONSUMERS,
-  FEATURE_INTRODUCE,
-  FEATURE_TIMES,
-  type Hello,
-  PROTOCOL_VERSION,
-} from '../../protocol/greeting.ts';
-import { encodeMembersRequest } from '../../protocol/members.ts';
-import { encodeRetention, type KeptBounds } from '../../protocol/retention.ts';
-import { encodeOpenSession, type ProducerName } from '../../protocol/sessions.ts';
-import { encodeTokensRequest } from '../../protocol/tokens.ts';
+import { type ClientIntroduction, FEATURE_INTRODUCE, FEATURE_TIMES, type Hello, PROTOCOL_VERSION } from '../../protocol/greeting.ts';
 import { type ErrorAnswer, errorOf } from './errorAnswer.ts';
+import { type Ended, Questions } from './questions.ts';
+import { Silence } from './silence.ts';
 import type { Transport } from './transport.ts';
 
 /** What this client says of itself; the version is that of package.json. */
@@ -53,24 +30,8 @@ export const INTRODUCTION: Omit<ClientIntroduction, 'features'> = {
   highestVersion: PROTOCOL_VERSION,
   name: 'loglog-js/0.1.0',
 };
-
-/** A silent connection is asked for a sign of life after one interval, and given up after this many. */
-const MAX_SILENT_INTERVALS = 4;
-/** Where there is no other node to go to, patience costs nothing. */
-const SILENCE_INTERVAL_MS = 15_000;
-/** Where there is one, and every byte that arrives is seen: a node that was paused or cut off is left after five seconds. */
-const CLUSTER_SILENCE_INTERVAL_MS = 1_000;
-/** The same where only whole messages are seen, of which a large one may take long. */
-const CLUSTER_SILENCE_UNSEEN_INTERVAL_MS = 5_000;
 /** How long an orderly close may take. */
 const CLOSE_TIMEOUT_MS = 1_000;
-
-/** Where the log starts, how far it is committed, and the term. */
-export interface LogEnd {
-  readonly start: number;
-  readonly end: number;
-  readonly term: number;
-}
 
 /** The owner of a subscription. After `failed` or `lost` nothing more comes. */
 export interface StreamSink {
@@ -91,15 +52,6 @@ export interface SubscriptionKind {
   readonly isTimed?: boolean;
   /** All that the node keeps is read, also before the log's start; then no time is said. */
   readonly isKept?: boolean;
-}
-
-/** What an END asks for. */
-export interface EndRequest {
-  readonly linearizable: boolean;
-  /** Answer once this much is committed on the node; 0: at once. */
-  readonly atLeast: number;
-  /** Longest wait for that, after which the node says BEHIND. */
-  readonly waitMs: number;
 }
 
 /** Why a connection is gone, and what is known of the appends on it that have no answer. */
@@ -142,28 +94,6 @@ export interface ConnectionOwner {
   hasOthers(): boolean;
 }
 
-/** What ends a request that is answered once. */
-type Ended = Extract<
-  Answer,
-  { kind: 'ended' | 'found' | 'kept' | 'levels' | 'transferred' | 'tokens' | 'members' | 'consumers' | 'sessionOpened' }
->;
-type EndedBy<Kind extends Ended['kind']> = Extract<Ended, { kind: Kind }>;
-
-function isOf<Kind extends Ended['kind']>(answer: Ended, kind: Kind): answer is EndedBy<Kind> {
-  return answer.kind === kind;
-}
-
-interface PendingEnd {
-  /** False: the node answers something else than it was asked. */
-  answered(answer: Ended): boolean;
-  lost(): void;
-  reject(error: LogError): void;
-}
-
-function logEndOf(answer: EndedBy<'ended'> | undefined): LogEnd | undefined {
-  return answer === undefined ? undefined : { start: answer.start, end: answer.commit, term: answer.term };
-}
-
 /** Whether request `id` was sent after request `other` of the same connection; ids wrap at 2^32. */
 export function isLater(id: number, other: number): boolean {
   return ((id - other) | 0) > 0;
@@ -176,6 +106,8 @@ export class Connection {
   readonly urls: Set<string>;
   /** Resolves when the node has said all of itself, or the connection is lost. */
   readonly introduced: Promise<void>;
+  /** Requests that are answered once. */
+  readonly questions: Questions;
   #onIntroduced: () => void = () => undefined;
   /** The node said that it does not lead, or takes no appends, whatever its last greeting says. */
   isDeposed = false;
@@ -189,18 +121,9 @@ export class Connection {
   #isClosing = false;
   readonly #transport: Transport;
   readonly #handlers: ConnectionHandlers;
-  readonly #ends = new Map<number, PendingEnd>();
   readonly #streams = new Map<number, StreamSink>();
   readonly #receipt: WireReceipt = { requestId: 0, term: 0, offset: 0, end: 0, level: 0, nodes: 0 };
-  readonly #hasOthers: () => boolean;
-  #silence: ReturnType<typeof setInterval> | undefined;
-  #silenceIntervalMs = 0;
-  #silentIntervals = 0;
-  /** At the last look. */
-  #bufferedBefore = 0;
-  #receivedBefore = 0;
-  /** Bytes that the transport was given since. */
-  #givenBytes = 0;
+  readonly #silence: Silence;
   #nextId = 1;
   #isLost = false;
   #onClosed: (() => void) | undefined;
@@ -215,8 +138,15 @@ export class Connection {
     this.#handlers = handlers;
     this.#observed = observed;
     this.#observe(hello.commit);
-    this.#hasOthers = hasOthers;
-    this.#watchSilence();
+    this.questions = new Questions(this);
+    this.#silence = new Silence(transport, {
+      hasOthers,
+      // Whatever a token allows, it allows this.
+      ask: () => this.send(requestMessage(CANCEL, 0, this.takeRequestId())),
+      silent: () => handlers.silent(this),
+      lost: (reason) => this.#lose(reason),
+    });
+    this.#silence.look();
     this.introduced = new Promise((resolve) => {
       this.#onIntroduced = resolve;
     });
@@ -282,79 +212,8 @@ export class Connection {
 
   send(message: Uint8Array): void {
     if (this.#isLost) return;
-    this.#givenBytes += message.length;
+    this.#silence.givenBytes += message.length;
     this.#transport.send(message);
-  }
-
-  /** Asks for the log's bounds. This and what follows: undefined when the connection was lost before the answer. Rejects with the server's error. */
-  async end({ linearizable, atLeast, waitMs }: EndRequest): Promise<LogEnd | undefined> {
-    // What the node is known to have needs no waiting, and then a plain request does.
-    const mustWait = atLeast > this.#commit;
-    const flags = (linearizable ? END_LINEARIZABLE : 0) | (mustWait ? END_AT_LEAST : 0);
-    return logEndOf(
-      await this.#ask('ended', (id) =>
-        requestMessage(END, flags, id, mustWait ? atLeast : 0, 0, mustWait ? Math.min(waitMs, MAX_WAIT_MS) : 0),
-      ),
-    );
-  }
-
-  /** Trims the log up to `to`, or says where it would begin. */
-  async trim(to: number, isDryRun: boolean): Promise<LogEnd | undefined> {
-    return logEndOf(await this.#ask('ended', (id) => requestMessage(TRIM, isDryRun ? TRIM_DRY_RUN : 0, id, to)));
-  }
-
-  /** Asks for the first entry that is not older than `timeMs`. */
-  async find(timeMs: number): Promise<number | undefined> {
-    return (await this.#ask('found', (id) => requestMessage(FIND, 0, id, timeMs)))?.offset;
-  }
-
-  /** Sets what the log keeps, as far as `change` says it, and asks for it. */
-  retention(change: Partial<KeptBounds>): Promise<EndedBy<'kept'> | undefined> {
-    return this.#ask('kept', (id) => encodeRetention(id, change, (this.#hello.features & FEATURE_CONSUMERS) !== 0));
-  }
-
-  /** Asks for the log's level, and raises it first with `isFinal`. */
-  upgrade(isFinal: boolean): Promise<EndedBy<'levels'> | undefined> {
-    return this.#ask('levels', (id) => requestMessage(UPGRADE, isFinal ? UPGRADE_FINALIZE : 0, id));
-  }
-
-  /** Asks for another leader than that of `term`: node `to`, 0 for any. The answer says who leads then: 0 where that was not known yet. */
-  transfer(to: number, term: number, isDryRun: boolean): Promise<EndedBy<'transferred'> | undefined> {
-    return this.#ask('transferred', (id) => requestMessage(TRANSFER, isDryRun ? TRANSFER_DRY_RUN : 0, id, 0, to, term));
-  }
-
-  /** Changes the log's tokens, or asks for them. */
-  tokens(change: AccessChange | undefined): Promise<EndedBy<'tokens'> | undefined> {
-    return this.#ask('tokens', (id) => encodeTokensRequest(id, change));
-  }
-
-  /** Changes the set of nodes, or looks whether it could be, or asks for it. */
-  members(change: MemberChange | undefined, isDryRun: boolean): Promise<EndedBy<'members'> | undefined> {
-    return this.#ask('members', (id) => encodeMembersRequest(id, change, isDryRun));
-  }
-
-  /** Changes a named consumer, or asks for all. */
-  consumers(question: ConsumerQuestion | undefined): Promise<EndedBy<'consumers'> | undefined> {
-    return this.#ask('consumers', (id) => encodeConsumersRequest(id, question));
-  }
-
-  /** Opens a session of a producer. */
-  openSession(producer: ProducerName, isAgain: boolean): Promise<EndedBy<'sessionOpened'> | undefined> {
-    return this.#ask('sessionOpened', (id) => encodeOpenSession(id, producer, isAgain));
-  }
-
-  #ask<Kind extends Ended['kind']>(kind: Kind, request: (id: number) => Uint8Array): Promise<EndedBy<Kind> | undefined> {
-    if (this.#isLost) return Promise.resolve(undefined);
-    const id = this.takeRequestId();
-    return new Promise((resolve, reject) => {
-      const answered = (answer: Ended): boolean => {
-        const isAnswer = isOf(answer, kind);
-        resolve(isAnswer ? answer : undefined);
-        return isAnswer;
-      };
-      this.#ends.set(id, { answered, lost: () => resolve(undefined), reject });
-      this.send(request(id));
-    });
   }
 
   /** Opens a subscription on a live connection and returns its request id. */
@@ -422,7 +281,7 @@ export class Connection {
   /** One message from the server; called by the transport. */
   receive(bytes: Uint8Array): void {
     if (this.#isLost) return;
-    this.#silentIntervals = 0;
+    this.#silence.intervals = 0;
     const answer = decodeAnswer(bytes);
     switch (answer.kind) {
       case 'hello':
@@ -432,7 +291,7 @@ export class Connection {
         this.#handlers.greeted(this);
         this.#onIntroduced();
         // It may have told of the first other node.
-        if (!this.#isLost) this.#watchSilence();
+        if (!this.#isLost) this.#silence.look();
         break;
       case 'authenticationNeeded':
         this.#lose('it asks once more who its client is');
@@ -477,9 +336,7 @@ export class Connection {
 
   #ended(answer: Ended): void {
     const { requestId, kind } = answer;
-    const pending = this.#ends.get(requestId);
-    this.#ends.delete(requestId);
-    if (pending?.answered(answer) === false) this.#lose(`it answered request ${requestId} with ${kind}, which is not what it was asked`);
+    if (!this.questions.answered(answer)) this.#lose(`it answered request ${requestId} with ${kind}, which is not what it was asked`);
   }
 
   #observe(commit: number): void {
@@ -505,14 +362,10 @@ export class Connection {
     const { requestId } = answer;
     const error = errorOf(answer);
     const sink = this.#streams.get(requestId);
-    const pending = this.#ends.get(requestId);
     if (sink !== undefined) {
       this.#streams.delete(requestId);
       sink.failed(error);
-    } else if (pending !== undefined) {
-      this.#ends.delete(requestId);
-      pending.reject(error);
-    } else {
+    } else if (!this.questions.refused(requestId, error)) {
       this.#handlers.appendFailed(this, requestId, error);
     }
     if (answer.fatal)
@@ -523,46 +376,11 @@ export class Connection {
     if (this.#isLost) return;
     this.#onIntroduced();
     this.#isLost = true;
-    clearInterval(this.#silence);
+    this.#silence.stop();
     this.#transport.terminate();
     for (const sink of [...this.#streams.values()]) sink.lost();
-    for (const pending of this.#ends.values()) pending.lost();
+    this.questions.lost();
     this.#streams.clear();
-    this.#ends.clear();
     this.#handlers.lost(this, { reason, fatalId, isGoodbye, code, errorCode });
-  }
-
-  /** How often silence is looked for depends on whether there is another node to go to. */
-  #watchSilence(): void {
-    if (this.#transport.isInProcess === true) return;
-    const clusterIntervalMs =
-      this.#transport.receivedBytes() === undefined ? CLUSTER_SILENCE_UNSEEN_INTERVAL_MS : CLUSTER_SILENCE_INTERVAL_MS;
-    const intervalMs = this.#hasOthers() ? clusterIntervalMs : SILENCE_INTERVAL_MS;
-    if (intervalMs === this.#silenceIntervalMs) return;
-    clearInterval(this.#silence);
-    this.#silenceIntervalMs = intervalMs;
-    this.#silence = setInterval(() => this.#checkSilence(), intervalMs);
-  }
-
-  /** A dead network says nothing: an answer that does not come is the only sign of it. */
-  #checkSilence(): void {
-    const buffered = this.#transport.bufferedBytes();
-    const received = this.#transport.receivedBytes() ?? 0;
-    // A long upload is a sign of life although nothing comes back: of what waited to leave some has left, whatever came after it.
-    const isLeaving = this.#bufferedBefore > 0 && this.#bufferedBefore + this.#givenBytes > buffered;
-    // And so is a part of a long answer.
-    if (isLeaving || received !== this.#receivedBefore) this.#silentIntervals = 0;
-    this.#bufferedBefore = buffered;
-    this.#receivedBefore = received;
-    this.#givenBytes = 0;
-    this.#silentIntervals += 1;
-    if (this.#silentIntervals > MAX_SILENT_INTERVALS) {
-      this.#lose('it has been silent for too long, although it was asked for a sign of life');
-    } else if (this.#silentIntervals > 1) {
-      // Whatever a token allows, it allows this.
-      this.send(requestMessage(CANCEL, 0, this.takeRequestId()));
-      // An idle connection is silent too, and answers; who is silent after that was asked once already.
-      if (this.#silentIntervals > 2) this.#handlers.silent(this);
-    }
   }
 }

@@ -8,9 +8,10 @@ import type { Watch } from '../events.ts';
 import type { Settings } from '../options.ts';
 import type { Asking } from '../segments/source.ts';
 import { attemptMs, Pause, pauseMs } from './backoff.ts';
-import type { Connection, EndRequest, LogEnd } from './connection.ts';
+import type { Connection } from './connection.ts';
 import { type Connections, type Failure, isOtherLog, unreachableError } from './connections.ts';
 import type { LeaderSearch } from './leaderSearch.ts';
+import type { EndRequest, LogEnd } from './questions.ts';
 import { isTokenError, isTokenOver } from './token.ts';
 
 /** How long a node may take to catch up while there are others that may have it already. */
@@ -177,14 +178,17 @@ export class ReadNodes {
   ask(question: EndQuestion): Promise<EndAnswer> {
     return this.#ask(question, async (connection, request) => {
       const atTerm = connection.hello.term;
-      const end = await connection.end(request);
+      const end = await connection.questions.end(request);
       return end && { end, atTerm };
     });
   }
 
   /** Asks for the first entry that is not older than `timeMs` until a node answers that has what `question` wants. Rejects as {@link end}, and UNSUPPORTED, DAMAGED. */
   find(timeMs: number, question: EndQuestion): Promise<number> {
-    return this.#ask(question, async (connection, request) => (await connection.end(request)) && connection.find(timeMs));
+    return this.#ask(
+      question,
+      async (connection, request) => (await connection.questions.end(request)) && connection.questions.find(timeMs),
+    );
   }
 
   #ask<T>(question: EndQuestion, ask: Ask<T>): Promise<T> {

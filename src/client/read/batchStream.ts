@@ -11,7 +11,8 @@ import { LogError } from '../../core/errors.ts';
 import { MAX_ENTRY_BYTES } from '../../core/limits.ts';
 import { MAX_CREDIT_BYTES } from '../../core/servingLimits.ts';
 import { AbortedError, offAbort, onAbort } from '../aborts.ts';
-import type { Connection, LogEnd, StreamSink } from '../nodes/connection.ts';
+import type { Connection, StreamSink } from '../nodes/connection.ts';
+import type { LogEnd } from '../nodes/questions.ts';
 import type { ReadNodes } from '../nodes/readNodes.ts';
 import { Queue } from '../queue.ts';
 import type { Workspace } from '../wasm.ts';
@@ -226,7 +227,7 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
   /** Whether a host goes on from `next`, because that is far behind what this node has. */
   async #isCatchingUp(catchUp: CatchUp, connection: Connection, next: number): Promise<boolean> {
     // What is on its way may have moved on since the node said something.
-    const bounds = await connection.end({ linearizable: false, atLeast: 0, waitMs: 0 });
+    const bounds = await connection.questions.end({ linearizable: false, atLeast: 0, waitMs: 0 });
     const commit = bounds?.end ?? connection.commit;
     if (Math.min(commit, this.#target) - next < CATCH_UP_MIN_BYTES) return false;
     const { clusterId, generation } = this.#readNodes;
@@ -265,12 +266,12 @@ export class BatchStream implements AsyncIterableIterator<Batch>, StreamSink {
       this.#next ??= from as number;
       const linearizable = this.#trouble.asksLeader;
       if (!linearizable && atLeast <= connection.commit) return true;
-      return (await connection.end({ linearizable, atLeast, waitMs })) !== undefined;
+      return (await connection.questions.end({ linearizable, atLeast, waitMs })) !== undefined;
     }
-    let bounds = await connection.end({ linearizable: false, atLeast, waitMs });
+    let bounds = await connection.questions.end({ linearizable: false, atLeast, waitMs });
     // This node may only be behind: the whole cluster must say that there is nothing.
     if (bounds !== undefined && typeof from === 'number' && from > bounds.end) {
-      bounds = await connection.end({ linearizable: true, atLeast, waitMs });
+      bounds = await connection.questions.end({ linearizable: true, atLeast, waitMs });
     }
     if (bounds === undefined) return false;
     const next = typeof from === 'function' ? await this.#find(from, bounds) : from === 'end' ? bounds.end : (from ?? bounds.start);
