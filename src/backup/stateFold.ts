@@ -5,10 +5,10 @@ import type { EntryTerm } from '../core/ids.ts';
 import type { Directory } from '../core/members.ts';
 import { NO_ACCESS, tokensIn } from '../format/access.ts';
 import { type LogMembers, NO_MEMBERS } from '../format/configuration.ts';
-import { type LogState, stateBytes, writeState } from '../format/controlEntries.ts';
 import { foldControl, UNTOLD } from '../format/controlFold.ts';
 import { entryBytesOf, isData, kindOf } from '../format/entry.ts';
 import { NO_SESSIONS } from '../format/sessions.ts';
+import { type LogState, stateBytes, writeState } from '../format/stateEntry.ts';
 
 export class StateFold {
   /** Its level is 0 while there was no state entry: a log of builds before them. */

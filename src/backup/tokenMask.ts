@@ -8,9 +8,10 @@ import { ENTRY_HEADER_BYTES, KIND_ACCESS, KIND_SEAL, KIND_STATE } from '../../as
 import type { LogBytes } from '../client/segments/download.ts';
 import { viewOf } from '../core/bytes.ts';
 import { maskAccess, maskTable } from '../format/access.ts';
-import { readSeal, readSealed, statePartsAt, writeSeal, writeSealed } from '../format/controlEntries.ts';
+import { readSeal, readSealed, writeSeal, writeSealed } from '../format/controlEntries.ts';
 import { entryBytesOf, kindOf, kindSizeAt, payloadBytesOf } from '../format/entry.ts';
 import { writeCheck } from '../format/ownEntry.ts';
+import { statePartsAt } from '../format/stateEntry.ts';
 import type { LogSource } from './backup.ts';
 
 /** Masks what the entry at log offset `offset` says of tokens, in place, with its check. Returns whether it says anything. */

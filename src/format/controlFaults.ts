@@ -1,8 +1,10 @@
 // What is wrong with a control entry whose check is right: nobody's leader wrote it. Whoever takes a log from elsewhere asks before it acts on one.
 
 import { ENTRY_HEADER_BYTES, KIND_SEAL, KIND_STATE, KIND_TRIM } from '../../assembly/layout.ts';
-import { isWellFormed, readSeal, readState, readTrim } from './controlEntries.ts';
+import { readSeal, readTrim } from './controlEntries.ts';
 import { entryBytesOf, isData, kindOf, kindSizeAt, payloadBytesOf } from './entry.ts';
+import { readState } from './stateEntry.ts';
+import { isWellFormed } from './wellFormed.ts';
 
 /** An entry at a log offset: `what` goes on a sentence that names it. */
 export interface ControlFault {

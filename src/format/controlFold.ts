@@ -16,20 +16,10 @@ import { CONSUMERS_LEVEL, MEMBERS_LEVEL } from '../core/levels.ts';
 import { foldAccess, NO_ACCESS, readAccess } from './access.ts';
 import { foldConfiguration, NO_MEMBERS, readConfiguration } from './configuration.ts';
 import { foldConsumers, NO_CONSUMERS, readConsumerChanges } from './consumers.ts';
-import {
-  type LogState,
-  maySeal,
-  NO_POLICY,
-  NO_SEAL,
-  NO_TRIM,
-  readPolicy,
-  readSeal,
-  readState,
-  readTime,
-  readTrim,
-} from './controlEntries.ts';
+import { maySeal, NO_POLICY, NO_SEAL, NO_TRIM, readPolicy, readSeal, readTime, readTrim } from './controlEntries.ts';
 import { kindOf, payloadBytesOf } from './entry.ts';
 import { NO_SESSIONS } from './sessions.ts';
+import { type LogState, readState } from './stateEntry.ts';
 
 /** What is known of a log of which nothing was told: its level is 0. */
 export const UNTOLD: LogState = {

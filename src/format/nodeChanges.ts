@@ -3,9 +3,9 @@
 import { KIND_CONFIGURATION, KIND_STATE } from '../../assembly/layout.ts';
 import type { Configuration, Directory } from '../core/members.ts';
 import { hasSameNodes, type LogMembers } from './configuration.ts';
-import type { LogState } from './controlEntries.ts';
 import { foldControl } from './controlFold.ts';
 import { entryBytesOf, kindOf, kindSizeAt } from './entry.ts';
+import type { LogState } from './stateEntry.ts';
 
 /** A set of nodes, and the log offset at which the entry ends that says it. */
 export interface NodesAt {

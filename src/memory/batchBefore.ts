@@ -3,8 +3,9 @@
 
 import { ENTRY_HEADER_BYTES, KIND_STATE, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { offsetOf, positionOf } from '../core/position.ts';
-import { readState, type TrimEntry } from '../format/controlEntries.ts';
+import type { TrimEntry } from '../format/controlEntries.ts';
 import { kindOf, kindSizeAt, payloadBytesOf } from '../format/entry.ts';
+import { readState } from '../format/stateEntry.ts';
 
 /** What a walk over the bytes of a segment in file positions [from, to) found. */
 export interface Step {

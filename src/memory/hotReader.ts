@@ -3,8 +3,9 @@
 import { SCAN_FIRST_ALWAYS, SCAN_WHOLE_BATCHES, SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { viewOf } from '../core/bytes.ts';
 import { offsetOf, positionOf } from '../core/position.ts';
-import { logTimeIn, type TrimEntry } from '../format/controlEntries.ts';
+import type { TrimEntry } from '../format/controlEntries.ts';
 import { kindSizeAt } from '../format/entry.ts';
+import { logTimeIn } from '../format/logTime.ts';
 import { batchBefore } from './batchBefore.ts';
 import { SLOT, SLOT_FREE } from './map.ts';
 import { noWalk, type WalkResult } from './memoryWords.ts';

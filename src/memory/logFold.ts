@@ -25,24 +25,20 @@ import { consumersIn, NO_CONSUMERS, readConsumerChanges } from '../format/consum
 import {
   type Generation,
   isSamePolicy,
-  isSameState,
-  isWellFormed,
-  type LogState,
   NO_POLICY,
   NO_SEAL,
   NO_TRIM,
   POLICY_PAYLOAD_BYTES,
   type Policy,
   readLevel,
-  readState,
   type Seal,
-  stateBytes,
-  writeState,
   writeTime,
 } from '../format/controlEntries.ts';
 import { foldControl } from '../format/controlFold.ts';
 import { entryBytesAt, entryBytesOf, isContinued, kindOf, kindSizeAt, payloadBytesOf } from '../format/entry.ts';
 import { NO_SESSIONS, readSession, sessionsIn } from '../format/sessions.ts';
+import { isSameState, type LogState, readState, stateBytes, writeState } from '../format/stateEntry.ts';
+import { isWellFormed } from '../format/wellFormed.ts';
 import { LoggedState, NO_ENDS } from './loggedState.ts';
 import { putNodes } from './logNodes.ts';
 import { SLOT, WORD } from './map.ts';

@@ -7,16 +7,8 @@ import { fromHex, toHex, viewOf } from '../core/bytes.ts';
 import { readInstance, writeInstance } from '../core/instances.ts';
 import { MAX_ACCESS_BYTES, MAX_LOG_OFFSET } from '../core/limits.ts';
 import { hasSameNodes, type LogMembers } from '../format/configuration.ts';
-import {
-  type Generation,
-  isSamePolicy,
-  type LogState,
-  type Policy,
-  SEAL_DIGEST_BYTES,
-  type Seal,
-  stateBytes,
-  type TrimEntry,
-} from '../format/controlEntries.ts';
+import { type Generation, isSamePolicy, type Policy, SEAL_DIGEST_BYTES, type Seal, type TrimEntry } from '../format/controlEntries.ts';
+import { type LogState, stateBytes } from '../format/stateEntry.ts';
 import { LogConsumers } from './logConsumers.ts';
 import { nodesIn, putNodes } from './logNodes.ts';
 import { LogSessions } from './logSessions.ts';

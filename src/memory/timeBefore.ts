@@ -2,7 +2,7 @@
 // apart, because such entries are at most a second apart. The same for a segment in tail memory and for one on disk.
 
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
-import { lastLogTime } from '../format/controlEntries.ts';
+import { lastLogTime } from '../format/logTime.ts';
 import { lastPointBefore } from './tailMemory.ts';
 
 /** Some whole entries: where they stand in memory. */

@@ -11,7 +11,7 @@ import {
   OTHER_STATE_BYTES,
   SESSION_ROW_BYTES,
 } from '../core/limits.ts';
-import type { LogState } from '../format/controlEntries.ts';
+import type { LogState } from '../format/stateEntry.ts';
 
 /** What of a state is large, and what says what else it may get. */
 export type StateTables = Pick<LogState, 'level' | 'access' | 'consumers' | 'sessions'>;

@@ -16,8 +16,8 @@ import {
   type NodesView,
 } from '../core/members.ts';
 import type { Peer } from '../core/peers.ts';
-import { stateBytes } from '../format/controlEntries.ts';
 import { type NodesAt, nodesAt } from '../format/nodeChanges.ts';
+import { stateBytes } from '../format/stateEntry.ts';
 import type { LogFold } from '../memory/logFold.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import type { Raft } from '../raft/raft.ts';

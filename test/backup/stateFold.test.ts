@@ -19,20 +19,11 @@ import type { Member } from '../../src/core/members.ts';
 import { accessPayload, NO_ACCESS, tokensIn } from '../../src/format/access.ts';
 import { configurationPayload, NO_MEMBERS } from '../../src/format/configuration.ts';
 import { NO_CONSUMERS } from '../../src/format/consumers.ts';
-import {
-  type LogState,
-  NO_SEAL,
-  policyPayload,
-  readState,
-  stateBytes,
-  TIME_PAYLOAD_BYTES,
-  trimPayload,
-  writeState,
-  writeTime,
-} from '../../src/format/controlEntries.ts';
+import { NO_SEAL, policyPayload, TIME_PAYLOAD_BYTES, trimPayload, writeTime } from '../../src/format/controlEntries.ts';
 import { kindSizeAt } from '../../src/format/entry.ts';
 import { encodeOwnEntry } from '../../src/format/ownEntry.ts';
 import { NO_SESSIONS } from '../../src/format/sessions.ts';
+import { type LogState, readState, stateBytes, writeState } from '../../src/format/stateEntry.ts';
 import { encodeEntry } from '../support/entryTwin.ts';
 
 const STATE: LogState = {

@@ -9,7 +9,7 @@ import { fileName } from '../../src/backup/names.ts';
 import type { LogBytes } from '../../src/client/segments/download.ts';
 import { Workspace } from '../../src/client/wasm.ts';
 import { LogError } from '../../src/core/errors.ts';
-import { type LogState, stateBytes, writeState } from '../../src/format/controlEntries.ts';
+import { type LogState, stateBytes, writeState } from '../../src/format/stateEntry.ts';
 import type { Disk } from '../../src/storage/disk.ts';
 import { readFile } from '../../src/storage/disk.ts';
 import { encodeEntry } from '../support/entryTwin.ts';

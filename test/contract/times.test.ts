@@ -8,8 +8,8 @@ import { connect, type LogClient, type Reading } from '../../src/client/index.ts
 import { viewOf } from '../../src/core/bytes.ts';
 import { MAX_TIME_MS } from '../../src/core/limits.ts';
 import { MAX_REQUESTS_PER_CONNECTION } from '../../src/core/servingLimits.ts';
-import { logTimeIn } from '../../src/format/controlEntries.ts';
 import { dataKindSize } from '../../src/format/entry.ts';
+import { logTimeIn } from '../../src/format/logTime.ts';
 import { eventually } from '../server/support/fixture.ts';
 import { removeDirectory, temporaryDirectory } from '../server/support/processNode.ts';
 import type { Refused } from '../server/support/rawClient.ts';

@@ -18,8 +18,9 @@ import {
 } from '../../src/format/access.ts';
 import { NO_MEMBERS } from '../../src/format/configuration.ts';
 import { NO_CONSUMERS } from '../../src/format/consumers.ts';
-import { type LogState, NO_POLICY, NO_SEAL, NO_TRIM, readState, stateBytes, writeState } from '../../src/format/controlEntries.ts';
+import { NO_POLICY, NO_SEAL, NO_TRIM } from '../../src/format/controlEntries.ts';
 import { NO_SESSIONS } from '../../src/format/sessions.ts';
+import { type LogState, readState, stateBytes, writeState } from '../../src/format/stateEntry.ts';
 import { bytesOf, hexOf } from './hex.ts';
 
 const HASH = '000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f';

@@ -19,8 +19,9 @@ import {
   placeOfFence,
   readConsumerChanges,
 } from '../../src/format/consumers.ts';
-import { type LogState, NO_POLICY, NO_SEAL, NO_TRIM, readState, stateBytes, writeState } from '../../src/format/controlEntries.ts';
+import { NO_POLICY, NO_SEAL, NO_TRIM } from '../../src/format/controlEntries.ts';
 import { NO_SESSIONS } from '../../src/format/sessions.ts';
+import { type LogState, readState, stateBytes, writeState } from '../../src/format/stateEntry.ts';
 import { Random } from '../assembly/random.ts';
 import { bytesOf, hexOf } from './hex.ts';
 

@@ -16,8 +16,6 @@ import { NO_ACCESS } from '../../src/format/access.ts';
 import { NO_MEMBERS } from '../../src/format/configuration.ts';
 import { NO_CONSUMERS } from '../../src/format/consumers.ts';
 import {
-  isWellFormed,
-  type LogState,
   levelPayload,
   maySeal,
   NO_DIGEST,
@@ -28,16 +26,15 @@ import {
   readLevel,
   readPolicy,
   readSeal,
-  readState,
   readTime,
   readTrim,
   sealPayload,
-  stateBytes,
   trimPayload,
-  writeState,
   writeTime,
 } from '../../src/format/controlEntries.ts';
 import { NO_SESSIONS } from '../../src/format/sessions.ts';
+import { type LogState, readState, stateBytes, writeState } from '../../src/format/stateEntry.ts';
+import { isWellFormed } from '../../src/format/wellFormed.ts';
 import { bytesOf, hexOf } from './hex.ts';
 
 const DIGEST = '000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f';

@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import { KIND_CONTINUED, KIND_SESSION } from '../../assembly/layout.ts';
 import { viewOf } from '../../src/core/bytes.ts';
 import { SESSION_ROW_BYTES } from '../../src/core/limits.ts';
-import { isWellFormed, type LogState, readState, stateBytes, writeState } from '../../src/format/controlEntries.ts';
 import { UNTOLD } from '../../src/format/controlFold.ts';
 import {
   foldSession,
@@ -14,6 +13,8 @@ import {
   sessionPayload,
   sessionsIn,
 } from '../../src/format/sessions.ts';
+import { type LogState, readState, stateBytes, writeState } from '../../src/format/stateEntry.ts';
+import { isWellFormed } from '../../src/format/wellFormed.ts';
 import { bytesOf, hexOf } from './hex.ts';
 
 const INSTANCE = '0123456789abcdef';

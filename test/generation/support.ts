@@ -3,7 +3,8 @@
 import { expect } from 'vitest';
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { RESTORE_RANDOM_BYTES, restore } from '../../src/backup/restore.ts';
-import type { Generation, LogState } from '../../src/format/controlEntries.ts';
+import type { Generation } from '../../src/format/controlEntries.ts';
+import type { LogState } from '../../src/format/stateEntry.ts';
 import { LogFold } from '../../src/memory/logFold.ts';
 import { type Identity, readIdentity, writeIdentity } from '../../src/storage/dataDirectory.ts';
 import { readFile } from '../../src/storage/disk.ts';

@@ -22,19 +22,11 @@ import { TIME_ENTRY_BYTES } from '../../src/core/limits.ts';
 import { type AccessChange, accessPayload, NO_ACCESS } from '../../src/format/access.ts';
 import { NO_MEMBERS } from '../../src/format/configuration.ts';
 import { NO_CONSUMERS } from '../../src/format/consumers.ts';
-import {
-  type LogState,
-  NO_POLICY,
-  NO_SEAL,
-  NO_TRIM,
-  policyPayload,
-  readState,
-  readTime,
-  trimPayload,
-} from '../../src/format/controlEntries.ts';
+import { NO_POLICY, NO_SEAL, NO_TRIM, policyPayload, readTime, trimPayload } from '../../src/format/controlEntries.ts';
 import { entryBytesAt, kindOf, kindSizeAt, payloadBytesOf } from '../../src/format/entry.ts';
 import { noOpPayload } from '../../src/format/noOp.ts';
 import { NO_SESSIONS } from '../../src/format/sessions.ts';
+import { type LogState, readState } from '../../src/format/stateEntry.ts';
 import { LogFold } from '../../src/memory/logFold.ts';
 import { SLOT, SLOT_SEALED, WORD } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';

@@ -12,17 +12,9 @@ import { MAX_TERM } from '../../src/core/limits.ts';
 import { NO_ACCESS } from '../../src/format/access.ts';
 import { NO_MEMBERS } from '../../src/format/configuration.ts';
 import { NO_CONSUMERS } from '../../src/format/consumers.ts';
-import {
-  type LogState,
-  NO_POLICY,
-  NO_SEAL,
-  NO_TRIM,
-  sealPayload,
-  stateBytes,
-  trimPayload,
-  writeState,
-} from '../../src/format/controlEntries.ts';
+import { NO_POLICY, NO_SEAL, NO_TRIM, sealPayload, trimPayload } from '../../src/format/controlEntries.ts';
 import { NO_SESSIONS } from '../../src/format/sessions.ts';
+import { type LogState, stateBytes, writeState } from '../../src/format/stateEntry.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';

@@ -16,8 +16,9 @@ import {
   placeOfFence,
   readConsumerChanges,
 } from '../../src/format/consumers.ts';
-import { logTimeIn, readState } from '../../src/format/controlEntries.ts';
 import { kindOf, payloadBytesOf } from '../../src/format/entry.ts';
+import { logTimeIn } from '../../src/format/logTime.ts';
+import { readState } from '../../src/format/stateEntry.ts';
 import type { ConsumerOutcome } from '../../src/node/consumers.ts';
 import { Random } from '../assembly/random.ts';
 import { SETS_FROM } from './sets.ts';

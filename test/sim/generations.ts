@@ -3,8 +3,8 @@
 import { ENTRY_HEADER_BYTES, KIND_STATE } from '../../assembly/layout.ts';
 import { viewOf } from '../../src/core/bytes.ts';
 import { NO_INSTANCE, type Standing } from '../../src/core/ids.ts';
-import { readState } from '../../src/format/controlEntries.ts';
 import { kindOf, kindSizeAt, payloadBytesOf } from '../../src/format/entry.ts';
+import { readState } from '../../src/format/stateEntry.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { forEachPiece } from './pieces.ts';
 import type { Process } from './process.ts';

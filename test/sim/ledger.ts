@@ -4,8 +4,9 @@
 import { ENTRY_HEADER_BYTES, KIND_TRIM } from '../../assembly/layout.ts';
 import { viewOf } from '../../src/core/bytes.ts';
 import { leastPosition } from '../../src/format/consumers.ts';
-import { logTimeIn, readTrim, type TrimEntry } from '../../src/format/controlEntries.ts';
+import { readTrim, type TrimEntry } from '../../src/format/controlEntries.ts';
 import { kindOf, kindSizeAt, payloadBytesOf } from '../../src/format/entry.ts';
+import { logTimeIn } from '../../src/format/logTime.ts';
 import { type LogEntry, OWN_ENTRY } from '../../src/history/types.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
 import { ConsumerModel } from './consumers.ts';

@@ -2,8 +2,9 @@
 // place allows it, by the log's own bytes and times.
 
 import { ENTRY_HEADER_BYTES, KIND_POLICY, KIND_STATE, KIND_TIME } from '../../assembly/layout.ts';
-import { isSamePolicy, NO_POLICY, type Policy, readPolicy, readState, readTime } from '../../src/format/controlEntries.ts';
+import { isSamePolicy, NO_POLICY, type Policy, readPolicy, readTime } from '../../src/format/controlEntries.ts';
 import { kindOf, payloadBytesOf } from '../../src/format/entry.ts';
+import { readState } from '../../src/format/stateEntry.ts';
 import { promise } from './violation.ts';
 
 interface Head {

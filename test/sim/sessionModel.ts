@@ -2,9 +2,10 @@
 // Written anew here, as the documents say it, so that it is not wrong where the code is.
 
 import { ENTRY_HEADER_BYTES, KIND_SESSION, KIND_STATE } from '../../assembly/layout.ts';
-import { logTimeIn, readState } from '../../src/format/controlEntries.ts';
 import { entryBytesOf, isContinued, kindOf, payloadBytesOf } from '../../src/format/entry.ts';
+import { logTimeIn } from '../../src/format/logTime.ts';
 import { NO_SESSIONS, readSession, type Session, sessionsIn } from '../../src/format/sessions.ts';
+import { readState } from '../../src/format/stateEntry.ts';
 import { covers } from './coverage.ts';
 import { promise } from './violation.ts';
 

@@ -6,8 +6,8 @@ import { ENTRY_HEADER_BYTES, KIND_ACCESS, KIND_STATE } from '../../assembly/layo
 import { NO_QUOTAS } from '../../src/core/access.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import { type AccessChange, accessPayload, foldAccess, NO_ACCESS, readAccess, tokensIn } from '../../src/format/access.ts';
-import { readState } from '../../src/format/controlEntries.ts';
 import { entryBytesOf, kindOf, payloadBytesOf } from '../../src/format/entry.ts';
+import { readState } from '../../src/format/stateEntry.ts';
 import { WORD } from '../../src/memory/map.ts';
 import type { Engine } from '../../src/node/engine.ts';
 import { writeFileAtomically } from '../../src/storage/disk.ts';

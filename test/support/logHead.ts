@@ -5,8 +5,9 @@ import type { Configuration } from '../../src/core/members.ts';
 import { NO_ACCESS } from '../../src/format/access.ts';
 import { type LogMembers, NO_MEMBERS } from '../../src/format/configuration.ts';
 import { NO_CONSUMERS } from '../../src/format/consumers.ts';
-import { NO_POLICY, NO_SEAL, NO_TRIM, stateBytes } from '../../src/format/controlEntries.ts';
+import { NO_POLICY, NO_SEAL, NO_TRIM } from '../../src/format/controlEntries.ts';
 import { NO_SESSIONS } from '../../src/format/sessions.ts';
+import { stateBytes } from '../../src/format/stateEntry.ts';
 
 function stateEntryBytes(nodes: LogMembers): number {
   const policies = { policy: NO_POLICY, access: NO_ACCESS, consumers: NO_CONSUMERS, sessions: NO_SESSIONS };

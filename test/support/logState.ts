@@ -4,8 +4,9 @@ import { NO_TERM } from '../../src/core/ids.ts';
 import { NO_ACCESS } from '../../src/format/access.ts';
 import { NO_MEMBERS } from '../../src/format/configuration.ts';
 import { NO_CONSUMERS } from '../../src/format/consumers.ts';
-import { type LogState, NO_POLICY, NO_SEAL, NO_TRIM } from '../../src/format/controlEntries.ts';
+import { NO_POLICY, NO_SEAL, NO_TRIM } from '../../src/format/controlEntries.ts';
 import { NO_SESSIONS } from '../../src/format/sessions.ts';
+import type { LogState } from '../../src/format/stateEntry.ts';
 
 export const NEW_STATE: LogState = {
   dataEnd: 0,

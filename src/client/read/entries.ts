@@ -2,8 +2,8 @@
 
 import { ENTRY_HEADER_BYTES, ENTRY_OVERHEAD_BYTES } from '../../../assembly/layout.ts';
 import { viewOf } from '../../core/bytes.ts';
-import { logTimeIn } from '../../format/controlEntries.ts';
 import { entryBytesOf, isData, kindSizeAt, payloadBytesOf, termAt } from '../../format/entry.ts';
+import { logTimeIn } from '../../format/logTime.ts';
 
 /** One entry of the log. */
 export interface Entry {

@@ -3,7 +3,7 @@
 //   ──── verified: its end has `#timeMs` ──── arrived ──── next: is its time known?
 
 import { viewOf } from '../../core/bytes.ts';
-import { lastLogTime } from '../../format/controlEntries.ts';
+import { lastLogTime } from '../../format/logTime.ts';
 
 /** What of a piece says the time. */
 interface Timed {

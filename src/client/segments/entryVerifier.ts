@@ -3,8 +3,8 @@
 import { ENTRY_HEADER_BYTES, WALK_BAD_CHECK, WALK_COMPLETE } from '../../../assembly/layout.ts';
 import { viewOf } from '../../core/bytes.ts';
 import { MAX_ENTRY_BYTES } from '../../core/limits.ts';
-import { lastLogTime } from '../../format/controlEntries.ts';
 import { entryBytesAt, isContinued, kindSizeAt } from '../../format/entry.ts';
+import { lastLogTime } from '../../format/logTime.ts';
 import type { Workspace } from '../wasm.ts';
 
 /** What is wrong with the entry at a log offset: `what` goes on a sentence that names it. */

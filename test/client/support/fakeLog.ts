@@ -2,7 +2,7 @@
 
 import { ENTRY_OVERHEAD_BYTES, KIND_CONTINUED, KIND_DATA, KIND_MASK, RESULT_COUNT_AT, WALK_COMPLETE } from '../../../assembly/layout.ts';
 import { viewOf } from '../../../src/core/bytes.ts';
-import { lastLogTime } from '../../../src/format/controlEntries.ts';
+import { lastLogTime } from '../../../src/format/logTime.ts';
 import { SERVER_WASM } from '../../../src/memory/wasm.generated.ts';
 import { instantiateServerWasm } from '../../../src/memory/wasm.ts';
 
