@@ -1,36 +1,16 @@
 // An online, incremental backup of a log: what is new since the folder's manifest, up to the log's committed end as it is when the run begins.
 // docs/BACKUP.md has the folder's layout and the order of writes.
 
-import type { LogBytes } from '../client/segments/download.ts';
 import type { Workspace } from '../client/wasm.ts';
 import { LogError } from '../core/errors.ts';
 import { MAX_ENTRY_BYTES } from '../core/limits.ts';
 import { BatchJoiner, wholeBatches } from './batches.ts';
 import { FileBuilder } from './fileBuilder.ts';
 import type { BackupFolder } from './folder.ts';
+import type { LogFacts, LogSource } from './logSource.ts';
 import type { BackupFile, Manifest } from './manifest.ts';
 import { fileName } from './names.ts';
 import { TokenlessSource } from './tokenMask.ts';
-
-/** The log as it is when a run begins. */
-export interface LogFacts {
-  readonly clusterId: string;
-  readonly generation: string;
-  /** First offset kept, and the committed end: it counts every append that was acknowledged, to anyone, before. */
-  readonly start: number;
-  readonly end: number;
-  /** Ranges that are sealed, ascending. */
-  readonly segments: readonly { readonly base: number; readonly end: number }[];
-  /** Most bytes of a file, unless a single batch has more: a segment must have room for them. */
-  readonly fileBytes: number;
-}
-
-/** Where a backup comes from. */
-export interface LogSource {
-  facts(): Promise<LogFacts>;
-  /** The committed log bytes [from, to), verified, whole entries; `from` and `to` are where batches end. Rejects with a LogError. */
-  read(range: { readonly from: number; readonly to: number; readonly minTerm: number }): AsyncIterable<LogBytes>;
-}
 
 export interface BackupOptions {
   /** Unix milliseconds, now. */

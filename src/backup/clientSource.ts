@@ -7,7 +7,7 @@ import { fetchSegmentList, type ListedSegment } from '../client/segments/list.ts
 import { SegmentSource } from '../client/segments/source.ts';
 import type { Workspace } from '../client/wasm.ts';
 import { LogError } from '../core/errors.ts';
-import type { LogFacts, LogSource } from './backup.ts';
+import type { LogFacts, LogSource } from './logSource.ts';
 
 const NO_GENERATION = '0'.repeat(16);
 

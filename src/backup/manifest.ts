@@ -61,6 +61,15 @@ const FIELDS: { readonly [Name in keyof Manifest]: (value: unknown) => value is 
   files: (value): value is readonly BackupFile[] => Array.isArray(value) && value.every(isFile),
 };
 
+/** Name of the first field without a valid value. */
+function firstWrong(fields: Readonly<Record<string, unknown>>): string | undefined {
+  return Object.entries(FIELDS).find(([name, isValid]) => !isValid(fields[name]))?.[0];
+}
+
+function isManifest(fields: Readonly<Record<string, unknown>>): fields is Readonly<Record<string, unknown>> & Manifest {
+  return firstWrong(fields) === undefined;
+}
+
 /** The fields under the check, in the check's order: the same for the same values, however the file is laid out. */
 function checkedFields(manifest: Manifest): Record<string, unknown> {
   const fields: Record<string, unknown> = { format: BACKUP_FORMAT, logFormat: FORMAT_VERSION };
@@ -87,8 +96,7 @@ function contradiction({ start, end, lastEntry, lastTerm, files }: Manifest): st
 
 /** The text of backup.json. What could not be read back is a bug. */
 export function encodeManifest(manifest: Manifest): Uint8Array {
-  const wrong = Object.entries(FIELDS).find(([name, isValid]) => !isValid(manifest[name as keyof Manifest]));
-  assert(wrong === undefined && contradiction(manifest) === undefined, 'a manifest has valid fields');
+  assert(firstWrong({ ...manifest }) === undefined && contradiction(manifest) === undefined, 'a manifest has valid fields');
   const { files, ...fields } = checkedFields(manifest);
   const check = checkOfFields({ ...fields, files });
   // A line for each file, so that people can read it.
@@ -125,12 +133,10 @@ export function decodeManifest(bytes: Uint8Array, file: string): Manifest {
     }
   }
   if (Number(logFormat) < OLDEST_FORMAT) throw damage('lacks a valid format');
-  const wrong = Object.entries(FIELDS).find(([name, isValid]) => !isValid(fields[name]))?.[0];
-  if (wrong !== undefined) throw damage(`lacks a valid ${wrong}`);
+  if (!isManifest(fields)) throw damage(`lacks a valid ${firstWrong(fields)}`);
   const unknown = Object.keys(fields).find((name) => !Object.hasOwn(FIELDS, name));
   if (unknown !== undefined) throw damage(`has a field of no meaning, ${JSON.stringify(unknown.slice(0, 40))}`);
-  // Each field was looked at just now.
-  const manifest = fields as unknown as Manifest;
+  const manifest: Manifest = fields;
   if (check !== checkOfFields(checkedFields(manifest))) throw damage('does not match its check, so it was damaged, or edited by hand');
   const wrongTogether = contradiction(manifest);
   if (wrongTogether !== undefined) throw damage(wrongTogether);

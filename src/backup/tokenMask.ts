@@ -12,7 +12,7 @@ import { readSeal, readSealed, writeSeal, writeSealed } from '../format/controlE
 import { entryBytesOf, kindOf, kindSizeAt, payloadBytesOf } from '../format/entry.ts';
 import { writeCheck } from '../format/ownEntry.ts';
 import { statePartsAt } from '../format/stateEntry.ts';
-import type { LogSource } from './backup.ts';
+import type { LogSource } from './logSource.ts';
 
 /** Masks what the entry at log offset `offset` says of tokens, in place, with its check. Returns whether it says anything. */
 function maskEntry(entry: Uint8Array, offset: number): boolean {

@@ -79,6 +79,7 @@ export const POLICY_PAYLOAD_BYTES = 16;
 /** Where consumers are waited for. */
 export const WAITING_POLICY_PAYLOAD_BYTES = 24;
 export const LEVEL_PAYLOAD_BYTES = 4;
+
 export const isSamePolicy = (left: Policy, right: Policy): boolean =>
   left.bytes === right.bytes && left.ageMs === right.ageMs && left.consumerBytes === right.consumerBytes;
 

@@ -1,9 +1,9 @@
 // What the tests of backups share: a log in memory that grows, is sealed and trimmed as they say, as the source of a backup.
 
 import { KIND_CONTINUED, KIND_NOOP, KIND_STATE } from '../../assembly/layout.ts';
-import type { LogFacts, LogSource } from '../../src/backup/backup.ts';
 import { backUp } from '../../src/backup/backup.ts';
 import { BackupFolder } from '../../src/backup/folder.ts';
+import type { LogFacts, LogSource } from '../../src/backup/logSource.ts';
 import type { Manifest } from '../../src/backup/manifest.ts';
 import { fileName } from '../../src/backup/names.ts';
 import type { LogBytes } from '../../src/client/segments/download.ts';
