@@ -47,7 +47,7 @@ export interface AppendRecord {
   readonly chain: { readonly id: number; readonly number: number; readonly isResumed?: boolean } | undefined;
   /** Observations of this session that begin later show it, once it is acknowledged as committed; see {@link EndRecord}. */
   readonly session: string | undefined;
-  /** Its place in a producer's session: see producers.ts. */
+  /** Its place in a producer's session, the last that it had: see producers.ts. */
   readonly producer?: { readonly session: number; readonly sequence: number } | undefined;
   readonly invoked: number;
   /** Infinity while it is pending. */

@@ -63,6 +63,7 @@ export async function losesEverywhere(world: World, { runUntil, progresses, areH
   }
   await progresses();
   const [lucky] = nodes.filter(() => random.oneIn(2)).concat(nodes);
+  if (lucky !== undefined) damages.gaveBack(lucky);
   lucky?.disk.flipBit(path, SEGMENT_HEADER_BYTES + at);
   const healed = await runUntil(HEALED_ELECTIONS * profile.electionTimeoutMs * profile.clockSpread, () => isGone() || areHealed());
   promise(healed, 'heals', () => `node ${lucky?.id} has the segment at ${place.base} again, and others have it not from there`);

@@ -70,12 +70,13 @@ export const SESSION_EVENTS = [
   'a state entry says sessions',
   'the place of an append is read from the disk',
   'a node is referred to an append of a session',
+  'an append of a session is sent again in another one',
+  'an append of a session is a gap after one that was refused',
 ] as const;
 export type SessionEvent =
   | 'a node alone gets another one'
   | (typeof SESSION_EVENTS)[number]
-  | 'an append of a session is done, and trimmed'
-  | 'an append of a session is a gap after one that was refused';
+  | 'an append of a session is done, and trimmed';
 export type UploadEvent = (typeof UPLOAD_EVENTS)[number] | (typeof RARE_UPLOAD_EVENTS)[number] | (typeof NODE_EVENTS)[number];
 
 /** How often each was. */

@@ -51,6 +51,8 @@ export class DamagesOfWorld {
   readonly isOn: boolean;
   /** Damages that each process has told of. */
   readonly #told = new WeakMap<Process, { readonly found: number; readonly bases: ReadonlySet<number> }>();
+  /** Whose disk has what it had lost. */
+  #gaveBack: SimNode | undefined;
 
   constructor(world: World) {
     this.#world = world;
@@ -163,7 +165,8 @@ export class DamagesOfWorld {
     const { node } = process;
     if (request.step !== 'place') return act();
     const { segment } = request;
-    promise(!this.#isWhole(node, segment), 'heals', () => `node ${node.id} replaces the segment at ${segment.base}, which is whole`);
+    const isNeeded = this.#gaveBack === node || !this.#isWhole(node, segment);
+    promise(isNeeded, 'heals', () => `node ${node.id} replaces the segment at ${segment.base}, which is whole`);
     const answer = act();
     if (answer.outcome === 'done') {
       promise(
@@ -173,6 +176,11 @@ export class DamagesOfWorld {
       );
     }
     return answer;
+  }
+
+  /** A disk has what it had lost: a healing that was under way there may go on, with the same. */
+  gaveBack(node: SimNode): void {
+    this.#gaveBack = node;
   }
 
   /** What another node has sent to heal with, as it arrives. */

@@ -332,8 +332,9 @@ export class Process {
     const { world } = this;
     world.trace.add(world.scheduler.nowMs, this.id, label, what, world.trace.keepsAll ? () => this.describe() : undefined);
     const lives = this.#carefully(act);
-    // Promises begin and end an engine; while it runs, only answers of tasks and of the raft thread are some.
-    if (lives && (!this.hasBegun || this.#isEnding || world.trims.hasPolicies)) this.#settle();
+    // Promises begin and end an engine; while it runs, only answers of tasks and of the raft thread are some, and requests that wait for the commit.
+    const areAwaited = world.trims.hasPolicies || world.sessions.isOn || world.consumers.isOn;
+    if (lives && (!this.hasBegun || this.#isEnding || areAwaited)) this.#settle();
     return lives;
   }
 

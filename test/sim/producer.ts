@@ -18,7 +18,8 @@ import type { World } from './world.ts';
 
 /** Sent and not answered. */
 interface Sent {
-  sequence: number;
+  /** In the history, too: where another one is open, or after a refusal, it has another one. */
+  readonly place: { session: number; sequence: number };
   readonly ids: readonly number[];
   readonly sizes: readonly number[];
   readonly complete: Complete;
@@ -27,6 +28,8 @@ interface Sent {
   readonly expectedEnd: number | undefined;
   /** A try may have been done. */
   isUncertain: boolean;
+  /** Its condition does not hold: it is in the log by an earlier try, or never will be. */
+  isRefused: boolean;
 }
 
 /** So many are sent before the first is answered. */
@@ -59,6 +62,8 @@ export class Producer implements ConnectionOwner {
    * next ones, if none of them may have come twice.
    */
   #refused = 0;
+  /** It does nothing before this. */
+  #restsUntilMs = 0;
   /** It waits until what it appends next is uploaded: counts how often it did. */
   #uploading = 0;
   #isUploading = false;
@@ -94,6 +99,7 @@ export class Producer implements ConnectionOwner {
   }
 
   #act(): void {
+    if (this.world.scheduler.nowMs < this.#restsUntilMs) return;
     const connection = this.#connection;
     if (connection === undefined) this.#connect();
     else if (this.#session === 0 || this.#isLost) this.#open(connection);
@@ -184,12 +190,19 @@ export class Producer implements ConnectionOwner {
     this.#session = session;
     this.#sequence = 0;
     this.#refused = 0;
-    // What is not in the session before, and never will be, could be sent in this one; here its client gives it up.
-    for (const { sequence, complete, isUncertain } of this.#sent.splice(0)) {
-      const isDone = isSame && sequence <= beforeSequence;
-      if (isDone) complete({ kind: 'done' });
-      else if (isSame || !isUncertain) complete({ kind: 'failed', why: 'its session is over, and does not have it' });
-      else complete({ kind: 'unknown', why: 'its session was forgotten' });
+    for (const sent of this.#sent.splice(0)) {
+      const { place, complete, isUncertain, isRefused } = sent;
+      if (isSame && place.sequence <= beforeSequence) complete({ kind: 'done' });
+      else if (!isSame && isUncertain) complete({ kind: 'unknown', why: 'its session was forgotten' });
+      else if (isRefused) complete({ kind: 'failed', why: 'its condition does not hold, and its session does not have it' });
+      else {
+        covers('an append of a session is sent again in another one');
+        // What is not in the session before never will be.
+        sent.isUncertain = false;
+        this.#sent.push(sent);
+        this.#number(sent);
+        this.#send(connection, sent);
+      }
     }
   }
 
@@ -240,19 +253,26 @@ export class Producer implements ConnectionOwner {
   }
 
   #appendNow(connection: Connection, { ids, sizes }: Contents, upload: Upload | undefined): void {
-    this.#sequence += 1;
-    const producer = { session: this.#session, sequence: this.#sequence };
+    const place = { session: 0, sequence: 0 };
     const expectedEnd = this.world.sessions.drawCondition() ? this.#knownEnd : undefined;
     const complete = this.world.history.append({
       client: 1_000_000 + Number(this.#instance),
       ids,
       level: 'committed',
       expectedEnd,
-      producer,
+      producer: place,
     });
-    const sent = { sequence: this.#sequence, ids, sizes, complete, upload, expectedEnd, isUncertain: false };
+    const sent = { place, ids, sizes, complete, upload, expectedEnd, isUncertain: false, isRefused: false };
     this.#sent.push(sent);
+    this.#number(sent);
     this.#send(connection, sent);
+  }
+
+  /** Gives it the next place in the session. */
+  #number({ place }: Sent): void {
+    this.#sequence += 1;
+    place.session = this.#session;
+    place.sequence = this.#sequence;
   }
 
   #send(connection: Connection, sent: Sent): void {
@@ -262,12 +282,12 @@ export class Producer implements ConnectionOwner {
     this.#pending.set(requestId, sent);
     for (const size of sent.sizes) world.sentBytes += size + OVERHEAD_BYTES;
     const entries = encodeEntries(sent.ids[0] ?? 0, sent.sizes, true);
-    const session = { session: this.#session, sequence: sent.sequence };
+    const session = { ...sent.place };
     connection.request('append', () => {
       const { process } = connection;
       if (sent.isUncertain && process.memory.word(WORD.OPEN_TERM) !== 0) {
         const last = process.engine.fold.producers.lastOf(session.session);
-        const wasThere = last !== undefined && last.sequence >= sent.sequence;
+        const wasThere = last !== undefined && last.sequence >= session.sequence;
         covers(
           wasThere ? 'an append of a session is sent again, and was there' : 'an append of a session is sent again, and was not there',
         );
@@ -299,6 +319,13 @@ export class Producer implements ConnectionOwner {
   appendedAt(connection: Connection, requestId: number, { term, offset, end, nodes }: Parameters<ConnectionOwner['appendedAt']>[2]): void {
     const sent = this.#pending.get(requestId);
     if (sent === undefined || this.#connection !== connection) return;
+    const restMs = this.#isStopped ? 0 : this.world.sessions.drawRest();
+    if (restMs > 0) {
+      // The connection broke first. What it asks for when it comes back may be trimmed by then.
+      this.#restsUntilMs = this.world.scheduler.nowMs + restMs;
+      this.disconnect();
+      return;
+    }
     this.#pending.delete(requestId);
     this.#sent.splice(this.#sent.indexOf(sent), 1);
     covers('an append of a session is acknowledged');
@@ -306,7 +333,7 @@ export class Producer implements ConnectionOwner {
       covers('an append of a session is done, and trimmed');
       sent.complete({ kind: 'done' });
     } else {
-      this.world.sessions.isAt({ session: this.#session, sequence: sent.sequence }, { offset, end });
+      this.world.sessions.isAt(sent.place, { offset, end });
       this.#knownEnd = Math.max(this.#knownEnd, end);
       sent.complete({ kind: 'ok', offset, end, term, nodes: nodesOf(nodes) });
     }
@@ -318,10 +345,11 @@ export class Producer implements ConnectionOwner {
     if (sent === undefined || this.#connection !== connection) return;
     this.#pending.delete(requestId);
     if (mayHaveHappened) sent.isUncertain = true;
+    if (code === 'CONDITION_FAILED') sent.isRefused = true;
     if (code === 'CONDITION_FAILED' && !sent.isUncertain) {
       this.#sent.splice(this.#sent.indexOf(sent), 1);
       sent.complete({ kind: 'failed', why: code });
-      this.#refused = sent.sequence;
+      this.#refused = sent.place.sequence;
     } else if (code === 'SEQUENCE_GAP' && this.#refused > 0) {
       covers('an append of a session is a gap after one that was refused');
     } else if (code === 'UNKNOWN_SESSION' || code === 'SEQUENCE_GAP' || code === 'CONDITION_FAILED') {
@@ -336,7 +364,7 @@ export class Producer implements ConnectionOwner {
   /** All that was sent is answered after a refusal: the session goes on, if nothing of what was refused may come yet. */
   #goOn(connection: Connection): void {
     if (this.#refused === 0 || this.#pending.size > 0 || this.#isLost) return;
-    const after = this.#sent.filter(({ sequence }) => sequence > this.#refused);
+    const after = this.#sent.filter(({ place }) => place.sequence > this.#refused);
     if (after.some(({ isUncertain }) => isUncertain)) {
       this.#isLost = true;
       return;
@@ -344,8 +372,7 @@ export class Producer implements ConnectionOwner {
     this.#sequence = this.#refused - 1;
     this.#refused = 0;
     for (const sent of after) {
-      this.#sequence += 1;
-      sent.sequence = this.#sequence;
+      this.#number(sent);
       this.#send(connection, sent);
     }
   }

@@ -13,8 +13,13 @@ import type { World } from './world.ts';
 
 /** Seeds with producers, of four in a row, from SETS_FROM on. */
 const WITH_PRODUCERS = [1, 3];
-/** Those whose producers append with conditions, too, of sixteen. */
-const WITH_CONDITIONS = 7;
+/** One of so many appends has a condition, by the seed. */
+const [OFTEN, SELDOM] = [3, 10];
+
+/** One receipt of so many is lost. */
+const LOST_ONE_IN = 40;
+/** So many election timeouts a producer rests then, at most; most of what is committed is trimmed in the middle of that, where trims are. */
+const REST_ELECTIONS = 8;
 
 export class Sessions {
   readonly #world: World;
@@ -22,22 +27,36 @@ export class Sessions {
   /** Whether this seed has any. */
   readonly isOn: boolean;
   readonly #producers: Producer[] = [];
-  /** Of appends with conditions, which producers of few seeds make. */
+  /** Of appends with conditions. */
   readonly #conditions: Random;
-  readonly #haveConditions: boolean;
+  readonly #conditionOneIn: number;
+  /** Of receipts that are lost. */
+  readonly #rests: Random;
   #isOver = false;
 
   constructor(world: World) {
     this.#world = world;
     this.#random = new Random(world.seed ^ 0x73_65_73);
     this.isOn = world.levels.highest >= SESSIONS_LEVEL && world.seed >= SETS_FROM && WITH_PRODUCERS.includes(world.seed % 4);
+    this.#rests = new Random(world.seed ^ 0x72_65_73);
     this.#conditions = new Random(world.seed ^ 0x63_6f_6e_64);
-    this.#haveConditions = this.isOn && world.seed % 16 === WITH_CONDITIONS;
+    this.#conditionOneIn = this.#conditions.pick(OFTEN, SELDOM);
   }
 
   /** Whether the next append of a producer has a condition. */
   drawCondition(): boolean {
-    return this.#haveConditions && this.#conditions.oneIn(3);
+    return this.#conditions.oneIn(this.#conditionOneIn);
+  }
+
+  /** How long a producer rests instead of taking a receipt, in milliseconds; 0: it takes it. */
+  drawRest(): number {
+    if (!this.#rests.oneIn(LOST_ONE_IN)) return 0;
+    const { profile, scheduler, trims } = this.#world;
+    const restMs = (profile.electionTimeoutMs * REST_ELECTIONS * (1 + this.#rests.below(1000))) / 1000;
+    scheduler.after(restMs / 2, () => {
+      if (!this.#isOver) trims.trimAll();
+    });
+    return restMs;
   }
 
   /** How many sessions nodes let the log have, and after how long one is forgotten that rests. */

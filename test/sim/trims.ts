@@ -55,7 +55,7 @@ export class Trims {
   start(): void {
     const { profile, scheduler } = this.#world;
     if (!this.isOn) return;
-    planStrikes(this.#world, this.#random, MOST, () => this.#trim());
+    planStrikes(this.#world, this.#random, MOST, () => this.#trim((commit) => this.#random.below(commit + 1)));
     if (!this.hasPolicies) return;
     for (let left = 1 + this.#random.below(MOST); left > 0; left -= 1) {
       scheduler.after((profile.chaosMs * this.#random.below(950)) / 1000, () => this.#setPolicy(this.#drawPolicy()));
@@ -70,12 +70,17 @@ export class Trims {
     return profile.growsLater && leader.list.length === 1 ? undefined : leader;
   }
 
-  #trim(): void {
+  /** All that is committed is trimmed, where this seed has trims. */
+  trimAll(): void {
+    if (this.isOn) this.#trim((commit) => commit);
+  }
+
+  #trim(upTo: (commit: number) => number): void {
     const { trace, scheduler, checker } = this.#world;
     const leader = this.#leader;
     const process = leader?.process;
     if (leader === undefined || process === undefined) return;
-    const to = this.#random.below(process.memory.commit + 1);
+    const to = upTo(process.memory.commit);
     trace.add(scheduler.nowMs, leader.id, `* trim to ${to}`);
     checker.ledger.retention.askedFor(to);
     process.settles(0, 'trim', () => {

@@ -5,6 +5,7 @@ import type { Mutant } from './mutant.ts';
 
 const APPENDS = 'src/node/appends.ts';
 const REPEATS = 'src/node/repeats.ts';
+const TAIL = 'src/memory/tail.ts';
 const FOLD = 'src/memory/logFold.ts';
 const FORMAT = 'src/format/sessions.ts';
 
@@ -62,5 +63,36 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
     foundBy: ['sessions', 'majority', 'history'],
     withinSeeds: 60,
     from: SETS_FROM,
+  },
+  {
+    name: 'duplicate after a trim',
+    what: 'a session whose last append was trimmed is taken for one that has none, and what is sent again is ordered again',
+    patches: [
+      {
+        file: APPENDS,
+        find: '|| session.sequence > last.sequence)',
+        replace: '|| session.sequence > last.sequence || last.last < this.#memory.word(WORD.START))',
+      },
+      { file: APPENDS, find: 'if (sequence === last.sequence + 1)', replace: 'if (sequence <= last.sequence + 1)' },
+      {
+        file: APPENDS,
+        find: 'isOneBatch, upload, session)',
+        replace:
+          'isOneBatch, upload, session?.sequence > this.#tail.fold.producers.lastOf(session?.session)?.sequence ? session : undefined)',
+      },
+    ],
+    foundBy: ['history', 'sessions'],
+    withinSeeds: 60,
+    from: SETS_FROM,
+    foundAt: 10_009,
+  },
+  {
+    name: 'head of a reference not folded',
+    what: 'who is referred to the upload of an append of a session stores the entry that heads it and does not fold it: when it leads, it takes again what is there',
+    patches: [{ file: TAIL, find: '&& this.#absorb(at, byteCount, tail, base)', replace: '' }],
+    foundBy: ['sessions', 'log state', 'soundness'],
+    withinSeeds: 60,
+    from: SETS_FROM,
+    foundAt: 10_029,
   },
 ];
