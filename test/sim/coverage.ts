@@ -72,11 +72,9 @@ export const SESSION_EVENTS = [
   'a node is referred to an append of a session',
   'an append of a session is sent again in another one',
   'an append of a session is a gap after one that was refused',
+  'an append of a session is done, and trimmed',
 ] as const;
-export type SessionEvent =
-  | 'a node alone gets another one'
-  | (typeof SESSION_EVENTS)[number]
-  | 'an append of a session is done, and trimmed';
+export type SessionEvent = 'a node alone gets another one' | (typeof SESSION_EVENTS)[number];
 export type UploadEvent = (typeof UPLOAD_EVENTS)[number] | (typeof RARE_UPLOAD_EVENTS)[number] | (typeof NODE_EVENTS)[number];
 
 /** How often each was. */

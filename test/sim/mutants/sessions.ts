@@ -54,7 +54,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
     foundBy: ['sessions', 'log state', 'soundness'],
     withinSeeds: 60,
     from: SETS_FROM,
-    foundAt: 10_001,
+    foundAt: 10_003,
   },
   {
     name: 'repeat acknowledged before the commit',
