@@ -49,7 +49,7 @@ export const CONSUMER_MUTANTS: readonly Mutant[] = [
     foundBy: ['consumers'],
     withinSeeds: 400,
     from: FROM,
-    foundAt: 10_019,
+    foundAt: 10_001,
   },
   {
     name: 'index of fences that outlives its table',
