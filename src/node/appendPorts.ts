@@ -70,3 +70,12 @@ export interface AppendPorts {
   /** Called when the commit is to be watched, for as long as {@link Appends.awaitsCommit}. */
   awaitCommit(): void;
 }
+
+export interface AppendCounters {
+  entries: number;
+  batches: number;
+  bytes: number;
+}
+
+/** Upper bound of the first bucket of the times from an append's arrival to its receipt. */
+export const FIRST_APPEND_SECONDS = 64e-6;

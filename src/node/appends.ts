@@ -2,69 +2,34 @@
 // closed for a moment; answered when ordered (`received`) or when committed. The writer is woken once, and each connection
 // answered once, in a turn of the event loop. A node that does not lead refuses them.
 
-import {
-  WALK_BAD_CHECK,
-  WALK_BAD_KIND,
-  WALK_COMPLETE,
-  WALK_INSIDE_BATCH,
-  WALK_SECOND_BATCH,
-  WALK_TOO_LARGE,
-} from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
 import { type ErrorCode, LogError } from '../core/errors.ts';
 import { LAST_OFFSET_RESERVE_BYTES, MAX_LOG_OFFSET } from '../core/limits.ts';
 import { HELD_APPEND_BYTES, HELD_APPENDS_PER_TURN, HELD_BYTES_PER_TURN, MAX_PENDING_APPENDS } from '../core/servingLimits.ts';
 import type { Gate } from '../memory/gate.ts';
-import type { SessionAppend } from '../memory/logSessions.ts';
 import { Lone } from '../memory/lone.ts';
 import { SIGNAL, WORD } from '../memory/map.ts';
 import type { Tail } from '../memory/tail.ts';
 import type { TailMemory } from '../memory/tailMemory.ts';
 import { LEVEL_COMMITTED, LEVEL_RECEIVED } from '../protocol/client.ts';
-import { type AppendPorts, type AppendRequest, type ClusterView, notLeader, notLeaderCode } from './appendPorts.ts';
+import {
+  type AppendCounters,
+  type AppendPorts,
+  type AppendRequest,
+  type ClusterView,
+  FIRST_APPEND_SECONDS,
+  notLeader,
+  notLeaderCode,
+} from './appendPorts.ts';
+import { refusalOfBatch, refusalOfSession, SHUTTING_DOWN } from './appendRefusals.ts';
 import { AppendRows } from './appendRows.ts';
 import type { Appender } from './caller.ts';
 import { type Refusal, refusalOf } from './chain.ts';
 import { HeldAppends, heldCostOf } from './heldAppends.ts';
 import { PowerHistogram } from './histogram.ts';
+import { Leaving } from './leaving.ts';
 import { type Repeat, type RepeatPlace, Repeats } from './repeats.ts';
-
-const REFUSALS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
-  [WALK_BAD_CHECK]: ['BAD_CHECK', "the entry's check does not match its bytes: it was damaged on its way or framed wrongly"],
-  [WALK_TOO_LARGE]: ['ENTRY_TOO_LARGE', "the entry's payload is larger than this node's limit"],
-  [WALK_BAD_KIND]: ['BAD_KIND', 'clients may append entries of kind 0 (data) only'],
-  [WALK_INSIDE_BATCH]: ['MALFORMED', 'the last entry says that its batch goes on, but the request ends there'],
-  [WALK_SECOND_BATCH]: [
-    'MALFORMED',
-    'the entries of an append that is conditional, chained or of a session are one batch, but the entry begins another one',
-  ],
-};
-
-const SHUTTING_DOWN = 'the node is shutting down and takes no more appends: this one was not done; use another node, or try again later';
-
-export interface AppendCounters {
-  entries: number;
-  batches: number;
-  bytes: number;
-}
-
-/** An append of `caller` with so many bytes of entries waits for its answer. */
-function keep(caller: Appender, bytes: number): void {
-  caller.unacknowledgedBytes += bytes;
-  caller.unacknowledgedAppends += 1;
-}
-
-/** `count` appends of `caller`, with so many bytes of entries, are not unacknowledged any more. */
-function release(caller: Appender, count: number, bytes: number): void {
-  caller.unacknowledgedBytes -= bytes;
-  caller.unacknowledgedAppends -= count;
-  const { unacknowledgedBytes, unacknowledgedAppends } = caller;
-  assert(unacknowledgedAppends >= 0, 'no append is answered twice');
-  assert(unacknowledgedBytes >= 0 && unacknowledgedBytes > 0 === unacknowledgedAppends > 0, 'unacknowledged bytes are counted');
-}
-
-/** Upper bound of the first bucket of the times from an append's arrival to its receipt. */
-export const FIRST_APPEND_SECONDS = 64e-6;
+import { keep, release } from './unacknowledged.ts';
 
 export class Appends {
   readonly #memory: TailMemory;
@@ -77,8 +42,7 @@ export class Appends {
   readonly #held = new HeldAppends();
   /** Appends of sessions that were sent again, and are in the log already. */
   readonly #repeats: Repeats;
-  /** Connections that end once all of theirs that were accepted are answered, with the append from which on theirs are not done. */
-  readonly #leaving = new Map<Appender, number>();
+  readonly #leaving = new Leaving();
   #isRetryPlanned = false;
   /** The node stops: appends are refused from then on. */
   isDraining = false;
@@ -105,29 +69,18 @@ export class Appends {
   readonly latency = new PowerHistogram(FIRST_APPEND_SECONDS, 18);
 
   constructor(ports: AppendPorts) {
-    const {
-      memory,
-      tail,
-      gate,
-      cluster,
-      loop,
-      maxPayloadBytes,
-      committedLevel = LEVEL_COMMITTED,
-      awaitCommit,
-      ordered,
-      writeAtOnce,
-    } = ports;
+    const { memory, tail, gate, loop } = ports;
     this.#memory = memory;
     this.#tail = tail;
     this.#lone = new Lone(memory);
     this.#gate = gate;
-    this.#cluster = cluster;
+    this.#cluster = ports.cluster;
     this.#loop = loop;
-    this.#maxPayloadBytes = maxPayloadBytes;
-    this.#committedLevel = committedLevel;
-    this.#awaitCommit = awaitCommit;
-    this.#ordered = ordered ?? (() => undefined);
-    this.#writeAtOnce = writeAtOnce ?? (() => false);
+    this.#maxPayloadBytes = ports.maxPayloadBytes;
+    this.#committedLevel = ports.committedLevel ?? LEVEL_COMMITTED;
+    this.#awaitCommit = ports.awaitCommit;
+    this.#ordered = ports.ordered ?? (() => undefined);
+    this.#writeAtOnce = ports.writeAtOnce ?? (() => false);
     this.#repeats = new Repeats({
       ...ports.repeats,
       memory,
@@ -177,7 +130,7 @@ export class Appends {
 
   /** Takes an append whose size the caller's window allows. */
   accept(request: AppendRequest): void {
-    if (this.#leaving.has(request.caller)) return;
+    if (this.#leaving.callers.has(request.caller)) return;
     if (this.isDraining) {
       this.refusedWhileDraining += 1;
       request.caller.sendError(request.requestId, 'SHUTTING_DOWN', 0, this.#failure || SHUTTING_DOWN);
@@ -217,7 +170,7 @@ export class Appends {
   /** The caller is gone: what is held of it is not to be ordered. */
   closed(caller: Appender): void {
     this.#dropHeld(caller);
-    this.#leaving.delete(caller);
+    this.#leaving.callers.delete(caller);
     assert(
       caller.unacknowledgedAppends <= this.#pending.size + this.#repeats.size,
       'only what was ordered of a caller that is gone waits for the commit',
@@ -232,7 +185,7 @@ export class Appends {
     if (this.#term !== 0 && this.#leaderTerm === this.#term) this.#settleUpTo(commit, nowMs);
     else this.#endTerm(nowMs);
     this.#flushAnswers();
-    if (this.#leaving.size > 0) for (const caller of this.#leaving.keys()) this.#endSettled(caller);
+    this.#leaving.endSettled();
     this.retryHeld();
   }
 
@@ -260,7 +213,7 @@ export class Appends {
     this.drain();
     this.#giveUpPending('this node stops before it knows');
     this.#flushAnswers();
-    for (const caller of this.#leaving.keys()) this.#endSettled(caller);
+    this.#leaving.endSettled();
   }
 
   #refuseAllHeld(code: ErrorCode, sentence: string): void {
@@ -300,8 +253,7 @@ export class Appends {
     // What comes from another leader are not these appends.
     if (this.#lone.isOn) this.#lone.ordered(false);
     this.#term = this.#leaderTerm;
-    if (this.#term !== 0) return;
-    this.#refuseAllHeld('NOT_LEADER', notLeader(this.#cluster));
+    if (this.#term === 0) this.#refuseAllHeld('NOT_LEADER', notLeader(this.#cluster));
   }
 
   #settleUpTo(commit: number, nowMs: number): void {
@@ -342,7 +294,7 @@ export class Appends {
   }
 
   #orderInside(request: AppendRequest, term: number): boolean {
-    const { caller, requestId, condition, session } = request;
+    const { caller, requestId, condition, session, entries, entryCount, upload } = request;
     const end = this.#memory.tail;
     if (session !== undefined && this.#isRepeated(request)) return true;
     const refusal = this.#refusalOf(request, term, end);
@@ -357,13 +309,13 @@ export class Appends {
     if (this.#pending.size >= MAX_PENDING_APPENDS) return false;
     const isOneBatch = condition !== undefined;
     const nowMs = this.#loop.wallMs();
-    const { entries, entryCount, upload } = request;
     const status = this.#tail.append(entries, entryCount, term, this.#maxPayloadBytes, nowMs, isOneBatch, upload, session);
     if (status === 'full') return false;
     // Also for a refused batch: it may have closed a slot, whose writer must learn of it.
     this.#planTurn();
     if (status === 'refused') {
-      this.#refuseBatch(request);
+      const { code, offset, sentence } = refusalOfBatch(this.#tail, request.entryCount);
+      this.#refuse(request, code, offset, sentence);
       return true;
     }
     this.#ordered(caller, request.entries.length, request.upload?.id);
@@ -392,19 +344,8 @@ export class Appends {
 
   /** Why a request must not be ordered now; undefined: it may. */
   #refusalOf({ condition, session }: AppendRequest, term: number, tail: number): Refusal | undefined {
-    const of = session && this.#refusalOfSession(session);
-    return of ?? (condition && refusalOf(condition, { term, dataEnd: this.#memory.dataEnd, tail }));
-  }
-
-  #refusalOfSession({ session, sequence }: SessionAppend): Refusal | undefined {
-    const last = this.#tail.fold.producers.lastOf(session);
-    if (last === undefined) {
-      const sentence = `the log has no session ${session}: its producer opened another one, or it was not used for too long; it is never taken for a new one: open another one`;
-      return { code: 'UNKNOWN_SESSION', offset: 0, sentence };
-    }
-    if (sequence === last.sequence + 1) return undefined;
-    const sentence = `append ${sequence} of session ${session} came where ${last.sequence + 1} was due: send those before it first`;
-    return { code: 'SEQUENCE_GAP', offset: last.sequence, sentence };
+    const ofSession = session && refusalOfSession(this.#tail.fold.producers, session);
+    return ofSession ?? (condition && refusalOf(condition, { term, dataEnd: this.#memory.dataEnd, tail }));
   }
 
   #acknowledgeRepeat({ caller, requestId, bytes }: Repeat, place: RepeatPlace | undefined, isCommitted: boolean): void {
@@ -412,16 +353,6 @@ export class Appends {
     const { term, first, end } = place ?? { term: 0, first: 0, end: 0 };
     const level = isCommitted ? this.#committedLevel : LEVEL_RECEIVED;
     this.#acknowledge(caller, requestId, term, first, end, level, isCommitted && place !== undefined ? this.#nodesWith(end) : 0);
-  }
-
-  #refuseBatch(request: AppendRequest): void {
-    const { badStatus, badAt } = this.#tail;
-    if (badStatus === WALK_COMPLETE) {
-      this.#refuse(request, 'MALFORMED', badAt, `the request says ${request.entryCount} entries, but holds another number of them`);
-      return;
-    }
-    const [code, sentence] = REFUSALS[badStatus] ?? ['MALFORMED', 'the bytes are not whole entries with term 0'];
-    this.#refuse(request, code, badAt, `${sentence} (entry at byte ${badAt} of the batch); nothing of the batch was appended`);
   }
 
   #refuse(request: AppendRequest, code: ErrorCode, offset: number, sentence: string): void {
@@ -441,33 +372,15 @@ export class Appends {
       // Whoever has least of what waits must not pay for whoever has most.
       const payer = this.#held.payer(caller, cost);
       if (payer === undefined) {
-        this.#overload(caller, requestId);
+        this.#leaving.overload(caller, requestId);
         return;
       }
       this.#dropHeld(payer.caller);
-      this.#overload(payer.caller, payer.requestId);
+      this.#leaving.overload(payer.caller, payer.requestId);
     }
     keep(caller, request.entries.length);
     this.#held.push(request);
     this.#awaitCommit();
-  }
-
-  /** Neither the append `requestId` of a connection nor any after it is done. It ends once those before have their answers. */
-  #overload(caller: Appender, requestId: number): void {
-    this.#leaving.set(caller, requestId);
-    this.#endSettled(caller);
-  }
-
-  /** Ends a connection that has to, unless an append of its waits for its answer. */
-  #endSettled(caller: Appender): void {
-    const requestId = this.#leaving.get(caller);
-    if (requestId === undefined || caller.unacknowledgedAppends > 0) return;
-    this.#leaving.delete(caller);
-    caller.fail(
-      requestId,
-      'OVERLOADED',
-      'the disk is behind and the queue of appends is full, most of it from this connection: try again later, with fewer at once',
-    );
   }
 
   #acknowledge(caller: Appender, requestId: number, term: number, first: number, end: number, level: number, nodes: number): void {
@@ -492,14 +405,10 @@ export class Appends {
     if (this.#cluster.others.length > 0) this.#memory.raise(SIGNAL.ORDERED);
     // Also where nobody waits for the commit: those threads need not hurry, however many come.
     this.#lone.ordered(this.#pending.size === 1 && this.#held.isEmpty);
-    if (!this.#writesAtOnce()) this.#tail.wake();
+    // An append that is alone, while appends come one at a time, may be durable already.
+    if (!this.#lone.isOn || !this.#writeAtOnce()) this.#tail.wake();
     if (this.awaitsCommit) this.#awaitCommit();
     this.#flushAnswers();
-  }
-
-  /** Whether what was ordered is durable already: an append that is alone, while appends come one at a time. */
-  #writesAtOnce(): boolean {
-    return this.#lone.isOn && this.#writeAtOnce();
   }
 
   #flushAnswers(): void {

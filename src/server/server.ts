@@ -5,7 +5,7 @@ import { type Config, nothingDurable, ownPeer } from '../core/config.ts';
 import { openSentence } from '../core/exposure.ts';
 import { addressOf } from '../core/peers.ts';
 import { WORD } from '../memory/map.ts';
-import { FIRST_APPEND_SECONDS } from '../node/appends.ts';
+import { FIRST_APPEND_SECONDS } from '../node/appendPorts.ts';
 import type { CertificateStatus, Door, Greeted } from '../node/door.ts';
 import type { Engine } from '../node/engine.ts';
 import type { EngineLog, EngineOptions } from '../node/engineOptions.ts';

@@ -4,6 +4,7 @@ import { SETS_FROM } from '../sets.ts';
 import type { Mutant } from './mutant.ts';
 
 const APPENDS = 'src/node/appends.ts';
+const REFUSALS = 'src/node/appendRefusals.ts';
 const REPEATS = 'src/node/repeats.ts';
 const TAIL = 'src/memory/tail.ts';
 const FOLD = 'src/memory/logFold.ts';
@@ -30,7 +31,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
     name: 'expiry that lets a late message in',
     what: 'an append of a session that is not known any more is taken as one of none',
     patches: [
-      { file: APPENDS, find: 'if (last === undefined) {', replace: 'if (last === undefined) return undefined; if (last === null) {' },
+      { file: REFUSALS, find: 'if (last === undefined) {', replace: 'if (last === undefined) return undefined; if (last === null) {' },
       {
         file: APPENDS,
         find: 'isOneBatch, upload, session)',
