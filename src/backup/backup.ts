@@ -34,7 +34,7 @@ export interface BackupReport {
 /**
  * Brings the backup in `folder` up to the log's committed end. Whatever ends it early, the folder is a valid backup, and the next run goes on.
  * Throws LogErrors: USAGE (it was begun with tokens, and is to go on without, or the other way), OTHER_CLUSTER (the folder is of another log), OFFSET_TRIMMED (what comes next was trimmed before it was backed up), those of the
- * source, DAMAGE (of the folder), IO.
+ * source, DAMAGE (of the folder: a file of the manifest is not there, or has another size), IO.
  */
 export async function backUp(folder: BackupFolder, log: LogSource, workspace: Workspace, options: BackupOptions): Promise<BackupReport> {
   const hasTokens = options.tokens === true;
@@ -42,6 +42,7 @@ export async function backUp(folder: BackupFolder, log: LogSource, workspace: Wo
   const source = hasTokens ? log : new TokenlessSource(log);
   const facts = await source.facts();
   const manifest = folder.manifest ?? emptyManifest(facts, hasTokens);
+  folder.checkFiles();
   if (folder.manifest === undefined) folder.save(manifest);
   else await refuseOther(folder, manifest, facts, source);
   const run = new BackupRun(folder, source, workspace, facts, manifest, options);

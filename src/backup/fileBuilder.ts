@@ -8,7 +8,7 @@ import { viewOf } from '../core/bytes.ts';
 import { LogError } from '../core/errors.ts';
 import { firstControlFault } from '../format/controlFaults.ts';
 import type { FileHandle } from '../storage/disk.ts';
-import type { BackupFolder } from './folder.ts';
+import { type BackupFolder, damagedFile } from './folder.ts';
 import type { BackupFile } from './manifest.ts';
 import { fileName, unfinishedName } from './names.ts';
 
@@ -61,8 +61,7 @@ export class FileBuilder {
     }
     if (builder.end !== part.end || builder.#hash.copy().digest('hex') !== part.sha256) {
       builder.abandon();
-      const sentence = `${path} is not what the manifest says; look at the backup with loglog verify, and begin another one in a new folder`;
-      throw new LogError('DAMAGE', sentence, { file: path, position: 0 });
+      throw damagedFile(path, 'its SHA-256 is another one');
     }
     return builder;
   }

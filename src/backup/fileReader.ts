@@ -47,7 +47,8 @@ export function lastEntryDamage(
 
 /** An error as damage of the file at `path`, if it is one that other files need not share; throws any other. */
 export function fileDamage(thrown: unknown, path: string): Damage {
-  if (thrown instanceof LogError && OF_ONE_FILE.includes(String(thrown.details.errno))) return damageAt(path, 0, thrown.message);
+  if (thrown instanceof LogError && OF_ONE_FILE.includes(String(thrown.details.errno)))
+    return damageAt(path, 0, thrown.message.replace(`${path}: `, ''));
   if (thrown instanceof LogError && thrown.code === 'DAMAGE') return { file: path, position: 0, sentence: thrown.message };
   return damageOf(thrown, path);
 }

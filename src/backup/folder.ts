@@ -30,6 +30,23 @@ export function refuseForeign(disk: Disk, directory: string): void {
   );
 }
 
+/** A file is not what the manifest names, for the reason `why`. */
+export function damagedFile(path: string, why: string): LogError {
+  const sentence = `${path} is not what the manifest says: ${why}. So this backup is not whole, and it was not gone on with: put a copy of the file in its place, or begin another backup in a new folder; loglog verify looks at all files`;
+  return new LogError('DAMAGE', sentence, { file: path, position: 0 });
+}
+
+/** Why what stands under a file's name cannot be it; undefined: it has its size. */
+function wrongSize(disk: Disk, path: string, { base, end }: BackupFile): string | undefined {
+  try {
+    const bytes = disk.sizeOf(path);
+    return bytes === end - base ? undefined : `it has ${bytes} bytes, and ${end - base} by the manifest`;
+  } catch (thrown) {
+    if (thrown instanceof LogError && thrown.details.errno === 'NOT_OURS') return thrown.message.replace(`${path}: `, '');
+    throw thrown;
+  }
+}
+
 export class BackupFolder {
   readonly disk: Disk;
   readonly directory: string;
@@ -51,6 +68,17 @@ export class BackupFolder {
 
   path(name: string): string {
     return `${this.directory}/${name}`;
+  }
+
+  /** Looks, without reading them, whether the files that the manifest names are there and have their sizes. Throws a LogError `DAMAGE` for the first that is not. */
+  checkFiles(): void {
+    const { disk, directory } = this;
+    const there = new Set(disk.list(directory));
+    for (const file of this.#manifest?.files ?? []) {
+      const name = fileName(file);
+      const why = there.has(name) ? wrongSize(disk, this.path(name), file) : 'it is not there';
+      if (why !== undefined) throw damagedFile(this.path(name), why);
+    }
   }
 
   /** Names of files from log offset `base` on that no manifest names: what an earlier run had not finished. */

@@ -109,10 +109,14 @@ export function encodeManifest(manifest: Manifest): Uint8Array {
 /** Reads backup.json. Throws a LogError that names `file`: `NEWER_FORMAT`, or `DAMAGE` when it is not what a backup wrote. */
 export function decodeManifest(bytes: Uint8Array, file: string): Manifest {
   const damage = (what: string): LogError =>
-    new LogError('DAMAGE', `${file} ${what}: it says which log this backup is of and what its files must be, so nothing of it is used`, {
-      file,
-      position: 0,
-    });
+    new LogError(
+      'DAMAGE',
+      `${file} ${what}: it says which log this backup is of and what its files must be, so nothing of it is used, and nothing was changed. Put a copy of it in its place, or begin another backup in a new folder`,
+      {
+        file,
+        position: 0,
+      },
+    );
   let parsed: unknown;
   try {
     parsed = JSON.parse(new TextDecoder().decode(bytes));

@@ -177,6 +177,42 @@ describe('what is refused', () => {
   });
 });
 
+describe('a file that the manifest names', () => {
+  const files = async (): Promise<{ disk: MemoryDisk; log: FakeLog; paths: string[] }> => {
+    const disk = new MemoryDisk();
+    const log = smallLog();
+    const { manifest } = await run(disk, log);
+    return { disk, log, paths: manifest.files.map((file) => `${FOLDER}/${fileName(file)}`) };
+  };
+
+  it.each([
+    ['the first', 0],
+    ['the part at the end', 2],
+  ])('and that is not there, %s, ends a run before it says that all is there; so does one of another size', async (_which, at) => {
+    const { disk, log, paths } = await files();
+    const path = paths[at] ?? '';
+    const before = disk.image();
+    for (const isNew of [false, true]) {
+      if (isNew) log.append([3]);
+      const gone = new MemoryDisk(before);
+      gone.remove(path);
+      const failure = { code: 'DAMAGE', message: expect.stringContaining(`${path} is not what the manifest says: it is not there.`) };
+      await expect(run(gone, log)).rejects.toMatchObject(failure);
+      const short = new MemoryDisk(before);
+      const file = short.openWrite(path);
+      short.truncate(file, 7);
+      short.close(file);
+      await expect(run(short, log)).rejects.toMatchObject({
+        code: 'DAMAGE',
+        message: expect.stringMatching(/: it has 7 bytes, and \d+ by the manifest\./),
+      });
+      expect(short.openFiles).toBe(0);
+    }
+    // With the file back in its place it goes on.
+    expect((await run(new MemoryDisk(before), log)).manifest.end).toBe(log.end);
+  });
+});
+
 describe('crashes', () => {
   /** What a run does from `image` on, and the states that a power loss may leave after each of its operations. */
   async function crashStates(image: DiskImage, log: FakeLog, random: Random): Promise<{ images: DiskImage[]; last: DiskImage }> {

@@ -1,9 +1,11 @@
 // Tokens of a log, as programs, the command line and the data directory ask for them.
 
-import { copyFileSync, existsSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { tokenIdOf } from '../../src/core/access.ts';
+import { createIdentity, IDENTITY_RANDOM_BYTES } from '../../src/storage/dataDirectory.ts';
+import { NodeDisk } from '../../src/storage/nodeDisk.ts';
 import { eventually } from '../server/support/fixture.ts';
 import { runCommand } from '../support/server.ts';
 import { directory, open } from './support.ts';
@@ -134,4 +136,13 @@ it('what cannot be meant is refused', async () => {
   ]);
   await expect(log.revokeToken('loglog_x')).rejects.toThrow('takes the id of a token, 11 characters, or the token');
   await log.close();
+});
+
+it('of a mirror’s directory one is asked for that waits until it is promoted, and that is said', async () => {
+  const data = directory();
+  mkdirSync(data, { recursive: true });
+  const mirror = { generation: '0'.repeat(16), segmentBytes: 65_536 };
+  createIdentity(new NodeDisk(), data, Buffer.alloc(IDENTITY_RANDOM_BYTES, 7), { nodeId: 32, clusterId: 'a'.repeat(32), mirror });
+  const { code, stderr } = await runCommand(['token', 'create', '--scopes', 'admin', '--data', data]);
+  expect([code, stderr]).toEqual([0, expect.stringContaining('it is the directory of a mirror, so it waits until that is promoted')]);
 });

@@ -31,7 +31,12 @@ Type next:
 
 async function run(given: string, { node, sameCluster = false, json = false }: PromoteOptions): Promise<void> {
   const directory = resolve(given);
-  if (kindOfPath(directory) !== 'directory') throw new LogError('USAGE', `${directory} is not a directory`);
+  if (kindOfPath(directory) !== 'directory') {
+    throw new LogError(
+      'USAGE',
+      `${directory} is not the directory of a mirror; nothing was changed. Of a backup, loglog restore makes a log`,
+    );
+  }
   const disk = new NodeDisk();
   // Before the lock, so that no file of ours appears in a directory of somebody else.
   mirrorIdentity(disk, directory);

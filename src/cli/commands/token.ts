@@ -105,10 +105,13 @@ async function ask(directory: string, about: Parameters<typeof makeToken>[0], is
   const disk = new NodeDisk();
   disk.makeDirectory(directory);
   // Throws where it is somebody else's.
-  readIdentity(disk, directory);
+  const isMirror = readIdentity(disk, directory)?.mirror !== undefined;
   const { token, record } = await asGiven(makeToken(about, Date.now()));
   leaveTokenRequest(directory, { what: 'put', record, isRequest: true });
-  const also = `its node puts it into the log within some seconds, or when it is started, as soon as there is a leader; then ${directory}/token-request is gone`;
+  const whenThere = isMirror
+    ? 'it is the directory of a mirror, so it waits until that is promoted, and its log has a leader'
+    : 'its node puts it into the log within some seconds, or when it is started, as soon as there is a leader';
+  const also = `${whenThere}; then ${directory}/token-request is gone`;
   await showNew(token, shownToken(record), isJson, also);
 }
 
