@@ -163,6 +163,10 @@ function contradiction(stored: Omit<Stored, 'markSeed'>): string | undefined {
   return `starts at offset ${start} after an entry of term ${startTerm} and instance ${startLeader}: all three are zero, or none is`;
 }
 
+function isStored(fields: Readonly<Record<string, unknown>>): fields is Readonly<Record<string, unknown>> & Stored {
+  return firstWrong(fields) === undefined;
+}
+
 /** Name of the first field without a valid value. */
 function firstWrong(fields: Readonly<Record<string, unknown>>): string | undefined {
   for (const [name, isValid] of Object.entries(FIELDS)) if (!isValid(fields[name])) return name;
@@ -190,12 +194,10 @@ export function decodeIdentity(bytes: Uint8Array, file: string): Identity {
   const isWhole = hasOwnCheck(all) || (Number(format) < OLDEST_FORMAT && check === undefined);
   if (typeof format === 'number' && isWhole) refuseOtherFormat(format, file);
   if (format !== FORMAT_VERSION) throw damage('lacks a valid format');
-  const wrong = firstWrong(fields);
-  if (wrong !== undefined) throw damage(`lacks a valid ${wrong}`);
+  if (!isStored(fields)) throw damage(`lacks a valid ${firstWrong(fields)}`);
   const unknown = Object.keys(fields).find((name) => !Object.hasOwn(FIELDS, name));
   if (unknown !== undefined) throw damage(`has a field of no meaning, ${JSON.stringify(unknown)}`);
-  // Each field was looked at just now.
-  const stored = fields as unknown as Stored;
+  const stored: Stored = fields;
   const expected = checkOfFields(checkedFields(stored));
   if (!isHex(check, 16)) throw damage('lacks a valid check');
   if (check !== expected) throw damage('does not match its check, so it was damaged, or edited by hand');
