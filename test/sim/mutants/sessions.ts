@@ -74,7 +74,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
         find: '|| session.sequence > last.sequence)',
         replace: '|| session.sequence > last.sequence || last.last < this.#memory.word(WORD.START))',
       },
-      { file: APPENDS, find: 'if (sequence === last.sequence + 1)', replace: 'if (sequence <= last.sequence + 1)' },
+      { file: REFUSALS, find: 'if (sequence === last.sequence + 1)', replace: 'if (sequence <= last.sequence + 1)' },
       {
         file: APPENDS,
         find: 'isOneBatch, upload, session)',
