@@ -3,6 +3,8 @@
 import { spawn } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LogError } from '../../src/core/errors.ts';
+import type { NodeStatus } from '../../src/node/status.ts';
+import { eventually } from '../server/support/fixture.ts';
 import { type Exit, startServer, stopServers } from '../support/server.ts';
 import { FakeServer } from './support/fakeServer.ts';
 
@@ -37,6 +39,12 @@ function runProducer(url: string, body: string): Promise<Result> {
     stderr += part;
   });
   return new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal, stdout, stderr })));
+}
+
+/** Clients that are connected with the node: one that is gone, and not handled to its end, is one still. */
+async function clientsOf(url: string): Promise<number> {
+  const status = (await (await fetch(`${url.replace('ws:', 'http:')}/status`)).json()) as NodeStatus;
+  return status.clients.connections;
 }
 
 describe('a loop that never awaits', () => {
@@ -80,6 +88,8 @@ describe('a loop that never awaits', () => {
   });
 
   test('of a writer ends the writer once, and keeps nothing for those after it', async () => {
+    // What came from producers before this one may not be handled yet, and the end of the log is not its own until it is.
+    await eventually(async () => (await clientsOf(url)) === 0, 'the node has handled what came before');
     const { code, stdout, stderr } = await runProducer(
       url,
       `const codes = new Set();
