@@ -6,6 +6,7 @@ import { type AddressInfo, createConnection, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { ClientSource } from '../../src/backup/clientSource.ts';
+import { decodeManifest, encodeManifest } from '../../src/backup/manifest.ts';
 import { connect, type LogClient } from '../../src/client/index.ts';
 import { Workspace } from '../../src/client/wasm.ts';
 import { SEGMENT_STALL_MS } from '../../src/core/clientLimits.ts';
@@ -136,6 +137,26 @@ it('a manifest that is none, a folder of somebody else, and a log that cannot be
   expect(readdirSync(foreign)).toEqual(['photo.jpg']);
   const gone = await runCommand(['backup', 'ws://127.0.0.1:1', folder, '--timeout', '0.1']);
   expect(gone.code).toBe(4);
+});
+
+it('one whose first run did not come to its end is restored only where that is said', async () => {
+  await backup();
+  const copy = copied();
+  const path = join(copy, 'backup.json');
+  const manifest = decodeManifest(readFileSync(path), path);
+  writeFileSync(path, encodeManifest({ ...manifest, takenMs: 0 }));
+  expect(String((await runCommand(['verify', copy])).stdout)).toContain('restore --unfinished takes what is there');
+  const data = join(temporaryDirectory(), 'restored');
+  const refused = await runCommand(['restore', copy, data]);
+  expect([refused.code, refused.stderr]).toEqual([
+    2,
+    expect.stringContaining(`--unfinished restores what is there: up to offset ${manifest.end}`),
+  ]);
+  const restored = await runCommand(['restore', copy, data, '--unfinished']);
+  expect([restored.code, String(restored.stdout)]).toEqual([
+    0,
+    expect.stringContaining(`what was in the log after offset ${manifest.end} is not in it`),
+  ]);
 });
 
 /** A proxy that lets WebSockets through, and answers all other requests with 503. */

@@ -22,16 +22,17 @@ import { kindOfPath } from './inspect.ts';
 interface RestoreOptions {
   readonly node: number;
   readonly sameCluster?: boolean;
+  readonly unfinished?: boolean;
   readonly json?: boolean;
 }
 
-function manifestOf(disk: Disk, folder: string): Manifest {
+function manifestOf(disk: Disk, folder: string, mayBeUnfinished: boolean): Manifest {
   const manifest = kindOfPath(folder) === 'backup' ? readManifest(disk, folder) : undefined;
   if (manifest === undefined) throw new LogError('USAGE', `${folder} is not the folder of a backup: it has no ${MANIFEST_FILE}`);
-  if (manifest.takenMs > 0) return manifest;
+  if (manifest.takenMs > 0 || mayBeUnfinished) return manifest;
   throw new LogError(
     'USAGE',
-    `the first run of the backup in ${folder} did not come to its end: run loglog backup again before you restore it`,
+    `the first run of the backup in ${folder} did not come to its end: run loglog backup again before you restore it. Where that cannot go on, because the log is gone or was trimmed, --unfinished restores what is there: up to offset ${manifest.end}`,
   );
 }
 
@@ -65,11 +66,15 @@ Type next:
   ${call}`;
 }
 
-async function run(given: string, data: string, { node, sameCluster = false, json = false }: RestoreOptions): Promise<void> {
+async function run(
+  given: string,
+  data: string,
+  { node, sameCluster = false, unfinished = false, json = false }: RestoreOptions,
+): Promise<void> {
   const folder = resolve(given);
   const directory = resolve(data);
   const disk = new NodeDisk();
-  const manifest = manifestOf(disk, folder);
+  const manifest = manifestOf(disk, folder, unfinished);
   disk.makeDirectory(directory);
   // Before the lock, so that no file of ours appears in a directory of somebody else.
   refuseUsed(disk, directory);
@@ -105,6 +110,7 @@ export function restoreCommand(): Command {
     .argument('<data>', 'an empty or new directory')
     .option('--node <number>', 'the id of the node, 1 to 32', parseInteger(1, MAX_NODE_ID), 1)
     .option('--same-cluster', 'keep the id of the cluster: only when all its other data directories are gone')
+    .option('--unfinished', 'although the first run of the backup did not come to its end: what is there of the log')
     .addOption(jsonOption('one JSON object'))
     .action(run);
   return withExamples(command, [

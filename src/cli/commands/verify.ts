@@ -36,7 +36,7 @@ function describeBackup({ directory, manifest, entries, damage }: BackupFacts, s
   const { start, end, takenMs } = manifest;
   const taken =
     takenMs === 0
-      ? 'its first run did not come to the end: run loglog backup again'
+      ? 'its first run did not come to the end: run loglog backup again; where that cannot go on, loglog restore --unfinished takes what is there'
       : `it has all that was acknowledged before ${readableTime(takenMs)}`;
   return `${directory}: ${foundIn(damage)}; a backup of the log from offset ${start} to ${end}, ${counted(manifest.files.length, 'file')}, ${counted(entries, 'entry', 'entries')} verified (${speedOf(end - start, seconds)})\n${taken}`;
 }
