@@ -8,6 +8,8 @@ import type { Invariant } from './violation.ts';
 
 /** Megabytes for objects that soon go, which is most that a seed makes: fewer collections, some 4 % less time. */
 const YOUNG_HEAP = '--max-semi-space-size=32';
+/** One seed alone is over before code that is optimized has paid for its making: a quarter less time. */
+const BRIEF = ['--no-opt', '--always-sparkplug'];
 
 /** A seed that broke a promise. */
 export interface FoundFailure {
@@ -143,7 +145,8 @@ function sumOf(one: Readonly<Record<string, number>>, other: Readonly<Record<str
 async function runJob(options: RunOptions, job: number, jobs: number, take: (report: Report) => void, crashes: string[]): Promise<void> {
   const { program = compiledProgram(), from, count, stopsAtFirst = false, silentMs = 600_000 } = options;
   const args = [program, String(from + job), String(from + count), String(jobs), stopsAtFirst ? 'first' : 'all'];
-  const child = spawn(process.execPath, [YOUNG_HEAP, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const flags = count > jobs ? [YOUNG_HEAP] : [YOUNG_HEAP, ...BRIEF];
+  const child = spawn(process.execPath, [...flags, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const silence = setTimeout(() => child.kill('SIGKILL'), silentMs);
   let errors = '';
   child.stderr.on('data', (chunk: Uint8Array) => {
