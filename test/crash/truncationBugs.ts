@@ -144,12 +144,12 @@ class SegmentsStay extends TruncationDisk {
 
 export const TRUNCATION_BUGS: readonly PlantedBug[] = [
   { name: 'a truncation leaves the mark that vouches for what it cuts', plant: (disk) => new MarkStays(disk), foundAt: 4 },
-  { name: 'a truncation cuts before the old mark is surely gone', plant: (disk) => new NoSyncOfUnmark(disk), foundAt: 5 },
-  { name: 'a truncation leaves the bytes that it cuts', plant: (disk) => new CutStays(disk), foundAt: 21 },
+  { name: 'a truncation cuts before the old mark is surely gone', plant: (disk) => new NoSyncOfUnmark(disk) },
+  { name: 'a truncation leaves the bytes that it cuts', plant: (disk) => new CutStays(disk), foundAt: 7 },
   { name: 'a truncation does not sync its cut', plant: (disk) => new NoSyncOfCut(disk), foundAt: 4 },
-  { name: 'a truncation removes segments from the first to the last', plant: (disk) => new FirstToLast(disk) },
+  { name: 'a truncation removes segments from the first to the last', plant: (disk) => new FirstToLast(disk), foundAt: 2 },
   { name: 'a truncation leaves indexes behind', plant: (disk) => new IndexStays(disk), foundAt: 2 },
   { name: 'a truncation does not sync that indexes are gone', plant: (disk) => new NoSyncOfRemoval(disk, INDEX_PATTERN), foundAt: 2 },
-  { name: 'a truncation does not sync that segments are gone', plant: (disk) => new NoSyncOfRemoval(disk, SEGMENT_PATTERN) },
-  { name: 'a truncation leaves segments behind the new end', plant: (disk) => new SegmentsStay(disk) },
+  { name: 'a truncation does not sync that segments are gone', plant: (disk) => new NoSyncOfRemoval(disk, SEGMENT_PATTERN), foundAt: 2 },
+  { name: 'a truncation leaves segments behind the new end', plant: (disk) => new SegmentsStay(disk), foundAt: 2 },
 ];

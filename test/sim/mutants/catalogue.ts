@@ -143,6 +143,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['leader completeness', 'committed bytes', 'convergence'],
     withinSeeds: 300,
+    foundAt: 5,
   },
   // The set of nodes, and how it begins
   {

@@ -32,6 +32,7 @@ export const DEATH_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['deaths'],
     withinSeeds: 60,
+    foundAt: 5,
   },
   {
     name: 'dead follower is the leader',
@@ -67,5 +68,6 @@ export const DEATH_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['deaths'],
     withinSeeds: 60,
+    foundAt: 5,
   },
 ];

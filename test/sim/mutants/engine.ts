@@ -61,6 +61,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     patches: [{ file: COMMIT_WATCH, find: 'if (this.#isAwaited()) {', replace: 'if (this.#isAwaited() && this.#seen === 0) {' }],
     foundBy: ['progress', 'history', 'convergence'],
     withinSeeds: 50,
+    foundAt: 2,
   },
   {
     name: 'segment not told to the replica',

@@ -31,7 +31,7 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     patches: [{ file: MEMBERSHIP, find: 'filter((each) => each.end <= end)', replace: 'filter(() => end >= 0)' }],
     foundBy: ['soundness', 'sets of nodes', 'majority', 'election safety', 'progress', 'convergence'],
     withinSeeds: 400,
-    foundAt: 52,
+    foundAt: 279,
   },
   {
     name: 'change before an own entry',
@@ -65,7 +65,7 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     patches: [{ file: MEMBERS, find: 'if (id === undefined || changed.length !== 1)', replace: 'if (id === undefined)' }],
     foundBy: ['sets of nodes'],
     withinSeeds: 100,
-    foundAt: 30,
+    foundAt: 55,
   },
   {
     name: 'disk swapped in one change',
@@ -80,7 +80,7 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['sets of nodes'],
     withinSeeds: 400,
-    foundAt: 302,
+    foundAt: 115,
   },
   {
     name: 'voter by its id alone',
@@ -196,7 +196,7 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     patches: [{ file: ELECTIONS, find: 'heardLeader() {\n        this.#campaignTerm = 0;', replace: 'heardLeader() {' }],
     foundBy: ['election safety', 'soundness'],
     withinSeeds: 6_000,
-    foundAt: 5_349,
+    foundAt: 56,
   },
   {
     name: 'campaign without a set',
@@ -224,7 +224,7 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['progress'],
     withinSeeds: 2_000,
-    foundAt: 28,
+    foundAt: 1_059,
   },
   {
     name: 'left out before it is committed',
@@ -269,7 +269,7 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     patches: [{ file: LEADERSHIP, find: 'let heard = this.#core.members.isSelfVoter ? 1 : 0;', replace: 'let heard = 1;' }],
     foundBy: ['check quorum'],
     withinSeeds: 2_000,
-    foundAt: 28,
+    foundAt: 67,
   },
   {
     name: 'removed leader is not heard',
@@ -320,6 +320,6 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     patches: [{ file: CHANGES, find: 'return isFed && progress.isVoter', replace: 'return progress !== undefined && progress.isVoter' }],
     foundBy: ['sets of nodes', 'progress'],
     withinSeeds: 4_000,
-    foundAt: 891,
+    foundAt: 235,
   },
 ];

@@ -16,6 +16,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     foundBy: ['sets of nodes'],
     from: SETS_FROM,
     withinSeeds: 40,
+    foundAt: 10_008,
   },
   {
     name: 'set of nodes passed over by a follower',
@@ -44,6 +45,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     foundBy: ['sets of nodes', 'soundness'],
     from: SETS_FROM,
     withinSeeds: 200,
+    foundAt: 10_008,
   },
   {
     name: 'set of nodes forgotten at a start',
@@ -99,6 +101,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     foundBy: ['majority', 'soundness', 'convergence', 'progress', 'history'],
     from: SETS_FROM,
     withinSeeds: 200,
+    foundAt: 10_008,
   },
   {
     name: 'removed directory welcome',
@@ -107,6 +110,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     foundBy: ['removed nodes'],
     from: SETS_FROM,
     withinSeeds: 200,
+    foundAt: 10_008,
   },
   {
     name: 'founder’s list unsaid',
