@@ -75,6 +75,12 @@ export interface Identity {
   readonly known: Readonly<Record<number, string>>;
 }
 
+/** The command that was cut short in a directory, and is to be run on it again before anything else; undefined: none. */
+export function unfinishedRun({ recovery, mirror }: Pick<Identity, 'recovery' | 'mirror'>): 'recover apply' | 'promote' | undefined {
+  if (recovery !== undefined) return 'recover apply';
+  return mirror?.promotion === undefined ? undefined : 'promote';
+}
+
 /** The same as it stands in the file, `format` and `check` aside. */
 type Stored = Omit<Identity, 'markSeed'> & { readonly markSeed: string };
 

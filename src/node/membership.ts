@@ -25,12 +25,16 @@ function isShared({ isFounder, known }: Pick<Identity, 'isFounder' | 'known'>): 
 
 /**
  * Throws a LogError `USAGE` unless the directory is a mirror of the log of cluster `clusterId`; undefined: unless it is none. Nobody runs on one that is being
- * recovered.
+ * recovered, or promoted.
  */
 export function checkMirror(directory: string, { clusterId: found, mirror, recovery }: Identity, clusterId: string | undefined): void {
   if (recovery !== undefined) {
     const sentence = `${directory} is being made a cluster of its own, which did not come to its end; nothing was changed`;
     throw new LogError('USAGE', `${sentence}: run loglog recover apply ${directory} again`);
+  }
+  if (mirror?.promotion !== undefined) {
+    const sentence = `${directory} is a mirror that is being made a log of its own, which did not come to its end; nothing was changed`;
+    throw new LogError('USAGE', `${sentence}: run loglog promote ${directory} again`);
   }
   if (clusterId === undefined && mirror !== undefined) {
     const sentence = `${directory} is a mirror of the log of cluster ${found}, and no node of it; nothing was changed`;

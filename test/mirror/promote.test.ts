@@ -1,17 +1,23 @@
 // Mirrors that become logs of their own, on a disk in memory: what each crash leaves, and that the same command goes on from there.
 
-import { describe, expect, it } from 'vitest';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { MAX_TERM_STEP } from '../../src/core/limits.ts';
 import { PROMOTE_RANDOM_BYTES, type PromoteOptions, promote } from '../../src/mirror/promote.ts';
-import { createIdentity, readIdentity, readVote } from '../../src/storage/dataDirectory.ts';
+import { createIdentity, IDENTITY_RANDOM_BYTES, readIdentity, readVote, writeIdentity } from '../../src/storage/dataDirectory.ts';
 import { segmentName } from '../../src/storage/names.ts';
+import { NodeDisk } from '../../src/storage/nodeDisk.ts';
 import { examineDirectory } from '../../src/storage/offline.ts';
 import { Random } from '../assembly/random.ts';
 import { CrashModel } from '../crash/crashModel.ts';
 import { type DiskImage, MemoryDisk } from '../crash/memoryDisk.ts';
 import { DIRECTORY } from '../crash/testNode.ts';
 import { describedLog, entriesIn, GENERATION, goesOn, IDENTITY, killed, type MakeLog, NOW_MS } from '../generation/support.ts';
+import { runCommand, stopServers, temporaryDirectory } from '../support/server.ts';
+
+afterAll(stopServers);
 
 const OPTIONS: PromoteOptions = {
   nodeId: 3,
@@ -119,4 +125,45 @@ it('a mirror that has nothing yet, and damage, are said, and nothing is lost', a
   disk.flipBit(path, SEGMENT_HEADER_BYTES + 150);
   expect(() => promote(disk, DIRECTORY, OPTIONS)).toThrow(/does not match its check/);
   expect(readIdentity(disk, DIRECTORY)?.mirror?.promotion?.end).toBe(bytes.length);
+});
+
+describe('a promotion that was cut short', () => {
+  const begun = (): string => {
+    const data = join(temporaryDirectory(), 'data');
+    mkdirSync(data);
+    const promotion = {
+      clusterId: 'ab'.repeat(16),
+      nodeId: 2,
+      instance: '77'.repeat(8),
+      generationId: '88'.repeat(8),
+      term: 1 << 20,
+      end: 0,
+      hasBegun: true,
+    };
+    const disk = new NodeDisk();
+    createIdentity(disk, data, Buffer.alloc(IDENTITY_RANDOM_BYTES, 7), {
+      nodeId: 32,
+      clusterId: 'cd'.repeat(16),
+      mirror: { generation: GENERATION, segmentBytes: 65536 },
+    });
+    const identity = readIdentity(disk, data);
+    if (identity?.mirror !== undefined) writeIdentity(disk, data, { ...identity, mirror: { ...identity.mirror, promotion } });
+    return data;
+  };
+
+  it('is finished by the same command alone, whatever else is asked of its directory', async () => {
+    const data = begun();
+    const before = readFileSync(join(data, 'node.json'));
+    const asked = [
+      [2, ['verify', data], `run loglog promote ${data} again, and verify it then`],
+      [2, ['serve', '--port', '0', '--data', data], `run loglog promote ${data} again`],
+      [2, ['promote', data, '--node', '3'], 'which options cannot change any more'],
+      [2, ['promote', data, '--same-cluster'], `node 2 of cluster ${'ab'.repeat(16)}`],
+    ] as const;
+    for (const [code, args, says] of asked) {
+      const result = await runCommand(args);
+      expect([args, result.code, result.stderr]).toEqual([args, code, expect.stringContaining(says)]);
+    }
+    expect(readFileSync(join(data, 'node.json')).equals(before)).toBe(true);
+  });
 });

@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import { LogError } from '../../core/errors.ts';
 import { MAX_NODE_ID } from '../../core/limits.ts';
 import { mirrorIdentity, PROMOTE_RANDOM_BYTES, type PromoteReport, planOf, promote } from '../../mirror/promote.ts';
+import type { Identity } from '../../storage/dataDirectory.ts';
 import { lockDirectory } from '../../storage/lock.ts';
 import { NodeDisk } from '../../storage/nodeDisk.ts';
 import { jsonOption, parseInteger, withExamples } from '../arguments.ts';
@@ -15,7 +16,8 @@ import { Progress, percent } from '../progress.ts';
 import { kindOfPath } from './inspect.ts';
 
 interface PromoteOptions {
-  readonly node: number;
+  /** 1 if not given. */
+  readonly node?: number;
   readonly sameCluster?: boolean;
   readonly json?: boolean;
 }
@@ -45,13 +47,15 @@ async function run(given: string, { node, sameCluster = false, json = false }: P
   try {
     const random = randomBytes(PROMOTE_RANDOM_BYTES);
     const identity = mirrorIdentity(disk, directory);
-    const { clusterId } = planOf(identity, { nodeId: node, isSameCluster: sameCluster, random });
+    const plan = planOf(identity, { nodeId: node ?? 1, isSameCluster: sameCluster, random });
+    const { clusterId } = plan;
+    refuseOtherPlan(directory, identity, plan, { node, sameCluster });
     const goesOn = identity.mirror.promotion === undefined ? '' : ', as a run that was cut short has begun';
     const becomes =
       clusterId === identity.clusterId ? 'keeps that id: all other directories of it must be gone' : `becomes cluster ${clusterId}`;
     say(`loglog: ${directory}, a mirror of the log of cluster ${identity.clusterId}, ${becomes}; it no longer follows${goesOn}`);
     const report = promote(disk, directory, {
-      nodeId: node,
+      nodeId: node ?? 1,
       isSameCluster: sameCluster,
       random,
       nowMs: Date.now(),
@@ -66,6 +70,20 @@ async function run(given: string, { node, sameCluster = false, json = false }: P
   }
 }
 
+/** What a run that was cut short has begun stands in headers by now: other options cannot change it, and are not passed over. */
+function refuseOtherPlan(
+  directory: string,
+  identity: Pick<Identity, 'clusterId'>,
+  plan: { readonly clusterId: string; readonly nodeId: number },
+  { node = plan.nodeId, sameCluster }: { readonly node: number | undefined; readonly sameCluster: boolean },
+): void {
+  if (node === plan.nodeId && (!sameCluster || plan.clusterId === identity.clusterId)) return;
+  throw new LogError(
+    'USAGE',
+    `a run that was cut short has begun to make ${directory} node ${plan.nodeId} of cluster ${plan.clusterId}, which options cannot change any more: leave out --node and --same-cluster, and it goes on`,
+  );
+}
+
 export function promoteCommand(): Command {
   const command = new Command('promote')
     .summary("make a mirror's directory that of a log of its own")
@@ -73,7 +91,7 @@ export function promoteCommand(): Command {
       'make the directory of a mirror that is stopped that of a log of its own, which takes appends: it follows no more. It begins another generation, and another cluster, as a node alone that others may join with empty directories. Stopped early, run it again',
     )
     .argument('<directory>', 'the data directory of the mirror')
-    .option('--node <number>', 'the id of the node, 1 to 32', parseInteger(1, MAX_NODE_ID), 1)
+    .option('--node <number>', 'the id of the node, 1 to 32; 1 if not given', parseInteger(1, MAX_NODE_ID))
     .option('--same-cluster', 'keep the id of the cluster: only when all its other data directories are gone')
     .addOption(jsonOption('one JSON object'))
     .action(run);

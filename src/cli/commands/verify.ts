@@ -4,8 +4,9 @@ import { Command, Option } from 'commander';
 import { type BackupFacts, verifyBackup } from '../../backup/verifyBackup.ts';
 import { Workspace } from '../../client/wasm.ts';
 import { LogError } from '../../core/errors.ts';
+import { unfinishedRun } from '../../format/identity.ts';
 import { NodeDisk } from '../../storage/nodeDisk.ts';
-import { examineDirectory, examineSegmentFile } from '../../storage/offline.ts';
+import { type DirectoryFacts, examineDirectory, examineSegmentFile } from '../../storage/offline.ts';
 import type { SegmentFacts } from '../../storage/offlineSegment.ts';
 import type { Damage } from '../../storage/segmentImage.ts';
 import { commandTimeoutOption, jsonOption, parseUrls, withExamples } from '../arguments.ts';
@@ -82,6 +83,7 @@ async function verifyPath(path: string, json: boolean): Promise<void> {
   } else if (kind === 'directory') {
     const facts = examineDirectory(disk, path, options);
     progress.done();
+    refuseUnfinished(facts);
     if (json) await printJson({ ok: facts.damage.length === 0, ...publicFacts(facts) });
     else await print(describe(path, facts.segments, facts.damage, progress.seconds));
     reportDamage(facts.damage);
@@ -94,6 +96,14 @@ async function verifyPath(path: string, json: boolean): Promise<void> {
     else await print(describe(path, [facts], facts.damage, progress.seconds));
     reportDamage(facts.damage);
   }
+}
+
+/** Files of two logs are no damage while one is being made of the other. */
+function refuseUnfinished({ directory, identity }: DirectoryFacts): void {
+  const run = identity === undefined ? undefined : unfinishedRun(identity);
+  if (run === undefined) return;
+  const sentence = `a loglog ${run} on ${directory} did not come to its end, and its files are of two logs until it has; nothing was changed`;
+  throw new LogError('USAGE', `${sentence}: run loglog ${run} ${directory} again, and verify it then`);
 }
 
 export function verifyCommand(): Command {

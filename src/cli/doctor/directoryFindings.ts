@@ -6,6 +6,7 @@ import { asFlags } from '../../core/giving.ts';
 import { electorsOf, NO_INSTANCE } from '../../core/ids.ts';
 import { formatNodes, type NodeSet } from '../../core/nodeSet.ts';
 import type { Generation } from '../../format/controlEntries.ts';
+import { unfinishedRun } from '../../format/identity.ts';
 import { generationIn, lastTermIn } from '../../generation/survivors.ts';
 import type { Identity } from '../../storage/dataDirectory.ts';
 import { isDamage } from '../../storage/examiner.ts';
@@ -67,7 +68,7 @@ function diskFindings(disk: NodeDisk, directory: string): Finding[] {
 
 /** A recovery or a promotion that was cut short: what else the files say then is of its middle, and nothing but that command is to be done. */
 function unfinished({ directory, identity }: DirectoryFacts): Finding[] {
-  const run = identity?.recovery !== undefined ? 'recover apply' : identity?.mirror?.promotion !== undefined ? 'promote' : undefined;
+  const run = identity === undefined ? undefined : unfinishedRun(identity);
   if (run === undefined) return [];
   const todo = `finish it: loglog ${run} ${directory}; leave the directory as it is until then`;
   return [finding('UNFINISHED', directory, `a loglog ${run} on it did not come to its end`, 'one that did', todo)];
