@@ -72,6 +72,6 @@ function boastOfCommit(memory: TailMemory): void {
 export const BOUND_BUGS: readonly PlantedBug[] = [
   { name: 'the commit bound is above what is durable', plant: (disk) => disk, plantInMemory: boastOfCommit },
   { name: 'a new segment has no commit bound', plant: (disk) => new NoBoundInNewSegment(disk), foundAt: 2 },
-  { name: 'truncation and recovery forget the commit bound', plant: (disk) => new BoundIsNotKept(disk), foundAt: 25 },
+  { name: 'truncation and recovery forget the commit bound', plant: (disk) => new BoundIsNotKept(disk), foundAt: 27 },
   { name: 'the vote forgets the commit bound', plant: (disk) => new VoteForgetsBound(disk), foundAt: 2 },
 ];

@@ -231,7 +231,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   { name: 'the vote is renamed before it is synced', plant: (disk) => new NoSyncBeforeRename(disk, (path) => path.includes('/vote')) },
   { name: 'the identity is renamed before it is synced', plant: (disk) => new NoSyncBeforeRename(disk, (path) => path.includes('.json')) },
   { name: 'the vote is overwritten in place', plant: (disk) => new VoteInPlace(disk) },
-  { name: 'the length of a sealed segment is not synced before its index', plant: (disk) => new NoSyncOfTruncation(disk) },
+  { name: 'the length of a sealed segment is not synced before its index', plant: (disk) => new NoSyncOfTruncation(disk), foundAt: 2 },
   { name: 'a segment is named before its header is synced', plant: (disk) => new NoSyncOfHeader(disk) },
   { name: 'a mark claims its own write as durable', plant: (disk) => new BoastfulMark(disk) },
   { name: 'recovery marks what it found before it syncs it', plant: (disk) => new RecoveryMarksFirst(disk) },

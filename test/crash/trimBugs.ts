@@ -55,6 +55,6 @@ class SegmentsStay extends TrimDisk {
 }
 
 export const TRIM_BUGS: readonly PlantedBug[] = [
-  { name: 'a trim removes a segment before the start is durable', plant: (disk: Disk) => new StartComesLate(disk) },
-  { name: 'a trim leaves the segments, and says that they are gone', plant: (disk: Disk) => new SegmentsStay(disk) },
+  { name: 'a trim removes a segment before the start is durable', plant: (disk: Disk) => new StartComesLate(disk), foundAt: 3 },
+  { name: 'a trim leaves the segments, and says that they are gone', plant: (disk: Disk) => new SegmentsStay(disk), foundAt: 3 },
 ];

@@ -8,8 +8,8 @@ import type { Invariant } from './violation.ts';
 
 /** Megabytes for objects that soon go, which is most that a seed makes: fewer collections, some 4 % less time. */
 const YOUNG_HEAP = '--max-semi-space-size=32';
-/** One seed alone is over before code that is optimized has paid for its making: a quarter less time. */
-const BRIEF = ['--no-opt', '--always-sparkplug'];
+/** One seed alone is over before code that is optimized early has paid for its making: a fifth less time. */
+const BRIEF = ['--interrupt-budget=1000000', '--always-sparkplug'];
 
 /** A seed that broke a promise. */
 export interface FoundFailure {

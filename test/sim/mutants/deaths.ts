@@ -12,6 +12,7 @@ export const DEATH_MUTANTS: readonly Mutant[] = [
     patches: [{ file: WATCH, find: 'return isPortClosed && this.#doubted.has(node);', replace: 'return this.#doubted.has(node);' }],
     foundBy: ['deaths'],
     withinSeeds: 40,
+    foundAt: 2,
   },
   {
     name: 'refusal alone is a death',
@@ -19,6 +20,7 @@ export const DEATH_MUTANTS: readonly Mutant[] = [
     patches: [{ file: WATCH, find: 'return isPortClosed && this.#doubted.has(node);', replace: 'return isPortClosed;' }],
     foundBy: ['deaths'],
     withinSeeds: 60,
+    foundAt: 2,
   },
   {
     name: 'closed link is a death',
@@ -42,6 +44,7 @@ export const DEATH_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['deaths'],
     withinSeeds: 60,
+    foundAt: 5,
   },
   {
     name: 'campaigns over a death without a rehearsal',

@@ -85,6 +85,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     foundBy: ['convergence', 'progress'],
     from: SETS_FROM,
     withinSeeds: 100,
+    foundAt: 10_010,
   },
   {
     name: 'writers of a set of nodes commit',

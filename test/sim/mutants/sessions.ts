@@ -25,6 +25,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
     patches: [{ file: FORMAT, find: 'removeRow(table, older);', replace: 'void 0;' }],
     foundBy: ['sessions'],
     withinSeeds: 60,
+    foundAt: 10_003,
     from: SETS_FROM,
   },
   {
@@ -40,6 +41,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['history', 'sessions'],
     withinSeeds: 60,
+    foundAt: 10_003,
     from: SETS_FROM,
   },
   {
