@@ -44,8 +44,6 @@ export class NodeChanges {
   /** From now on the set becomes that of all nodes again. */
   end(): void {
     this.#isEnding = true;
-    // A node alone that was given a list and started again before all of it had come has no list any more: somebody adds the rest.
-    if (!this.isOn && this.#world.saysNodes && this.#world.profile.growsLater) this.#plan();
   }
 
   stop(): void {
@@ -113,7 +111,7 @@ export class NodeChanges {
     const { checker } = this.#world;
     const instance = checker.instanceOf(node.id);
     if (instance === '' || checker.mayBeIn(node.id, members)) return undefined;
-    if (this.isOn && checker.hasBeenIn(node.id)) {
+    if (checker.hasBeenIn(node.id)) {
       node.wipe();
       return undefined;
     }

@@ -43,8 +43,10 @@ export class UploadsOfWorld {
 
   constructor(seed: number) {
     this.random = new Random(seed ^ OWN);
-    this.isOn = seed % 2 === 0 || (seed >= SETS_FROM && seed % 16 === WITH_PRODUCERS);
-    this.isTidy = this.random.oneIn(4);
+    const hasProducers = seed >= SETS_FROM && seed % 16 === WITH_PRODUCERS;
+    this.isOn = seed % 2 === 0 || hasProducers;
+    // Those with producers are few, and each is to have nodes that are referred to what a session appends.
+    this.isTidy = this.random.oneIn(4) || hasProducers;
     this.#stagingBytes = (this.isTidy ? 1024 : this.random.pick(32, 128, 1024)) * KIB;
   }
 
