@@ -39,9 +39,10 @@ export class TokenRequests {
   readonly #askMs: number;
   #timer: Timer | undefined;
   #isOver = false;
-  /** The request that was said to be there, and what was complained about last. */
+  /** The request that was said to be there. */
   #announced = '';
-  #complaint = '';
+  /** What was complained about last: of what is in this node's directory, and of what other nodes ask. */
+  readonly #complaints = { own: '', others: '' };
 
   constructor(ports: TokenRequestPorts) {
     this.#ports = ports;
@@ -57,7 +58,7 @@ export class TokenRequests {
         (waits) => (waits ? this.#askMs : this.#lookMs),
         (thrown: unknown) => {
           if (!(thrown instanceof LogError)) throw thrown;
-          this.#complain(thrown.message);
+          this.#complain('own', thrown.message);
           return this.#lookMs;
         },
       )
@@ -77,10 +78,10 @@ export class TokenRequests {
     const { refusal, log } = this.#ports;
     if (refusal() !== undefined) return;
     if (change?.what !== 'put' || !change.isRequest) {
-      this.#complain(`node ${node} asks for a change of tokens that no directory asks for: nothing of it is done`);
+      this.#complain('others', `node ${node} asks for a change of tokens that no directory asks for: nothing of it is done`);
       return;
     }
-    if (this.#put(change, `the directory of node ${node}`))
+    if (this.#put(change, 'others', `the directory of node ${node}`))
       log.info(`the directory of node ${node} asks for the token ${change.record.id}`);
   }
 
@@ -88,10 +89,15 @@ export class TokenRequests {
   async #look(): Promise<boolean> {
     const { tasks, access, readOnly, raft, refusal, log } = this.#ports;
     const request = await tasks.readTokenRequest();
-    if (this.#isOver || request === undefined) return false;
+    if (this.#isOver) return false;
+    if (request === undefined) {
+      // What comes next is another one, whatever is wrong with it.
+      this.#complaints.own = '';
+      return false;
+    }
     const { id } = request.record;
     if (readOnly !== '') {
-      this.#complain(`its directory asks for the token ${id}, which waits: ${readOnly}`);
+      this.#complain('own', `its directory asks for the token ${id}, which waits: ${readOnly}`);
       return false;
     }
     if (access.wasRequested(id)) {
@@ -102,24 +108,24 @@ export class TokenRequests {
     // What a token is called is for those who may see tokens: /history shows this line.
     if (this.#announced !== id) log.info(`this node's directory asks for the token ${id}: it goes to whoever leads`);
     this.#announced = id;
-    if (refusal() === undefined) this.#put(request, "this node's directory");
+    if (refusal() === undefined) this.#put(request, 'own', "this node's directory");
     else raft()?.askAccess(request);
     return true;
   }
 
   /** Returns whether it was ordered now. */
-  #put(request: TokenRequest, whose: string): boolean {
+  #put(request: TokenRequest, of: 'own' | 'others', whose: string): boolean {
     try {
       return this.#ports.own.access(request)?.isNew === true;
     } catch (thrown) {
       if (!(thrown instanceof LogError)) throw thrown;
-      this.#complain(`${whose} asks for the token ${request.record.id}, which waits: ${thrown.message}`);
+      this.#complain(of, `${whose} asks for the token ${request.record.id}, which waits: ${thrown.message}`);
       return false;
     }
   }
 
-  #complain(sentence: string): void {
-    if (sentence !== this.#complaint) this.#ports.log.warn(sentence);
-    this.#complaint = sentence;
+  #complain(of: 'own' | 'others', sentence: string): void {
+    if (sentence !== this.#complaints[of]) this.#ports.log.warn(sentence);
+    this.#complaints[of] = sentence;
   }
 }

@@ -119,6 +119,24 @@ test('what cannot be followed is said once, and looked at again', async () => {
   ]);
 });
 
+test('another one that cannot be followed is said as well, also where the same is wrong with it', async () => {
+  const bench = new Bench();
+  const wrong = new LogError('DAMAGE', 'it is none');
+  for (const file of [wrong, wrong, undefined, wrong, wrong]) {
+    bench.file = file;
+    await bench.look();
+  }
+  expect(bench.lines).toEqual(['warn: it is none', 'warn: it is none']);
+  // What another node asks, again and again, is told once, whatever is here meanwhile.
+  bench.leads = true;
+  bench.file = undefined;
+  for (let step = 0; step < 3; step += 1) {
+    bench.requests.asked(2, undefined);
+    await bench.look();
+  }
+  expect(bench.lines.slice(2)).toEqual(['warn: node 2 asks for a change of tokens that no directory asks for: nothing of it is done']);
+});
+
 test('on a mirror it waits, and that is said', async () => {
   const bench = new Bench('this node is a read-only mirror');
   bench.file = request(3);
