@@ -62,6 +62,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     foundBy: ['sets of nodes', 'soundness', 'log state'],
     from: SETS_FROM,
     withinSeeds: 400,
+    foundAt: 10_086,
   },
   {
     name: 'stranger listed as a voter',
