@@ -32,6 +32,9 @@ test('a mirror has what its source has, serves readers, and takes nothing', asyn
   expect(await reader.offsetAt(0)).toBe(await log.offsetAt(0));
 
   for (const refuse of [() => reader.append('no'), () => reader.trim({ to: 100 })]) expect(await refuse().catch(codeOf)).toBe('READ_ONLY');
+  await expect(reader.createToken({ name: 'no', scopes: ['read'] })).rejects.toThrow(
+    /^This log can only be read here: node 32 at .* says: this node is a read-only mirror of /,
+  );
   expect(statusOf(mirror)).toMatchObject({ isConnected: true, awaySinceMs: null, behindBytes: 0, behindMs: 0, catchUp: null });
   const segments = (await (await fetch(`${mirror.url.replace('ws', 'http')}/log/${log.clusterId}/segments`)).json()) as {
     segments: unknown[];

@@ -387,7 +387,7 @@ export function noLeaderError({ others, failures }: Found, addresses: Addresses)
   const [mirror] = others;
   // Where a node of the cluster may answer later, it is waited for.
   if (mirror !== undefined && others.every(isMirror) && failures.length === 0) {
-    return new LogError('READ_ONLY', `Nothing can be appended or trimmed here: ${wordOf(mirror, addresses)}.`);
+    return new LogError('READ_ONLY', `This log can only be read here: ${wordOf(mirror, addresses)}.`);
   }
   const isReached = (url: string): boolean => others.some(({ urls }) => urls.has(url));
   const isElsewhere = others.some(({ hello }) => hello.leader !== '' && !isReached(addresses.of(hello.leader)));
