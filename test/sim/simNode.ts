@@ -2,11 +2,13 @@
 
 import { LogError } from '../../src/core/errors.ts';
 import { flagOf } from '../../src/core/options.ts';
+import { decodeIdentity } from '../../src/format/identity.ts';
 import type { TailMemory } from '../../src/memory/tailMemory.ts';
 import { checkLogMembership, checkMembership, fittingSegmentBytes } from '../../src/node/membership.ts';
 import type { FoundCluster } from '../../src/peers/discovery.ts';
 import type { NodeId } from '../../src/raft/messages.ts';
 import { type Identity, readIdentity, saveNodes } from '../../src/storage/dataDirectory.ts';
+import { IDENTITY_FILE } from '../../src/storage/names.ts';
 import type { DiskImage } from '../crash/memoryDisk.ts';
 import { covers } from './coverage.ts';
 import { DIRECTORY, newIdentity } from './identity.ts';
@@ -114,8 +116,11 @@ export class SimNode {
     return this.process?.identity.nodes != null || this.#disksList() !== null;
   }
 
+  /** It is the simulation that looks here, and not a process: what reads of the disk are to fail has no part in it. */
   #disksList(): readonly NodeId[] | null {
-    return readIdentity(this.disk, DIRECTORY)?.nodes ?? null;
+    const path = `${DIRECTORY}/${IDENTITY_FILE}`;
+    const bytes = this.disk.visibleBytes(path);
+    return bytes === undefined ? null : (decodeIdentity(bytes, path).nodes ?? null);
   }
 
   /** The size of segments that it has started with; undefined while it is down. */
