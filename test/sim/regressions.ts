@@ -13,7 +13,7 @@ export const REGRESSIONS: readonly Regression[] = [
     seed: 10238,
     what: 'a node that counted by a configuration began anew, and said of which generation its log is by the one that it had dropped',
   },
-  { seed: 10107, what: 'a node of the founder’s list that came when another one led was added by nobody' },
+  { seed: 10508, what: 'a node of the founder’s list that came when another one led was added by nobody' },
   { seed: 78, what: 'a founder was elected with the vote of such a node, and lacked what was committed' },
   { seed: 895, what: 'the simulation itself looked at a disk whose next read was to fail, and ended with that' },
 ];

@@ -119,9 +119,9 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     what: 'E160: a node that was given a list does not say for whom it waits, so another leader does not add who comes late',
     patches: [{ file: NODES, find: 'members.committedSet.length === 0 || this.isListless ? []', replace: 'members.list.length >= 0 ? []' }],
     foundBy: ['convergence'],
-    from: 10_100,
+    from: 10_505,
     withinSeeds: 10,
-    foundAt: 10_107,
+    foundAt: 10_508,
   },
   {
     name: 'level raised before all know it',
