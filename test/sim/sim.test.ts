@@ -11,7 +11,7 @@ import { SETS_FROM } from './sets.ts';
 import { simulate } from './simulation.ts';
 import { World } from './world.ts';
 
-const SEEDS = 700;
+const SEEDS = 900;
 /** Of logs that say which nodes they have. */
 const SET_SEEDS = 100;
 /** Four times what they take beside other tests: how fast the machine is proves nothing, and a seed that hangs is ended long before. */
