@@ -70,6 +70,6 @@ export const HEAL_MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/node/damages.ts', find: 'this.#known.set(base, { base, end, damage });', replace: '' }],
     foundBy: ['heals', 'convergence'],
     withinSeeds: 900,
-    foundAt: 47,
+    foundAt: 127,
   },
 ];
