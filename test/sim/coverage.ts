@@ -59,6 +59,7 @@ export const NODE_EVENTS = [
   'a level is raised automatically',
   'a level is raised once all is well',
   'a leader removes itself',
+  'a node alone gets another one',
 ] as const;
 /** What befalls producers, where the log has their sessions. */
 export const SESSION_EVENTS = [
@@ -74,7 +75,7 @@ export const SESSION_EVENTS = [
   'an append of a session is a gap after one that was refused',
   'an append of a session is done, and trimmed',
 ] as const;
-export type SessionEvent = 'a node alone gets another one' | (typeof SESSION_EVENTS)[number];
+export type SessionEvent = (typeof SESSION_EVENTS)[number];
 export type UploadEvent = (typeof UPLOAD_EVENTS)[number] | (typeof RARE_UPLOAD_EVENTS)[number] | (typeof NODE_EVENTS)[number];
 
 /** How often each was. */
