@@ -19,7 +19,6 @@ import { type StopReport, stopNode } from './stop.ts';
 export class Engine extends EngineParts {
   /** Resolves when the engine has stopped, or has failed, and all its threads have ended: its directory may be opened again. */
   readonly ended: Promise<void>;
-  #isOver = false;
   #stopping: Promise<StopReport> | undefined;
   #abandoning: Promise<void> | undefined;
   #onEnded: () => void = () => undefined;
@@ -124,7 +123,7 @@ export class Engine extends EngineParts {
    * the engine ends before that.
    */
   settled(): Promise<void> {
-    return this.progress.until(() => this.appends.isSettled || this.#isOver);
+    return this.progress.until(() => this.appends.isSettled || this.isOver);
   }
 
   /**
@@ -212,7 +211,7 @@ export class Engine extends EngineParts {
 
   /** What waits on a word of the memory goes on, and ends; the pulse, too, and whoever waits for progress. */
   #endLoops(): void {
-    this.#isOver = true;
+    this.isOver = true;
     this.role.stop();
     this.pulse.stop();
     this.disk.stop();

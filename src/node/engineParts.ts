@@ -103,6 +103,8 @@ export abstract class EngineParts {
   raft: RaftPort | undefined;
   protected readonly ports: EnginePorts;
   protected readonly tail: Tail;
+  /** Its threads end, and have ended soon. */
+  protected isOver = false;
   readonly #commitWatch: CommitWatch;
   readonly #loneWrites: LoneWrites;
 
@@ -392,7 +394,7 @@ export abstract class EngineParts {
 
   /** For an append that is alone: whoever sent it is likely to send the next one once it has its answer. */
   #writeAtOnce(): boolean {
-    if (this.error !== undefined || !this.#loneWrites.write()) return false;
+    if (this.error !== undefined || this.isOver || !this.#loneWrites.write()) return false;
     this.#committed();
     const { tail } = this.memory;
     this.loop.stayAwake?.(() => this.memory.tail !== tail);

@@ -19,7 +19,10 @@ export interface Disk {
   openDirect(path: string): FileHandle;
   /** Opens an existing file for reading past the page cache, where the file system can. Every read must then be of whole DIRECT_BYTES, as a write is. */
   openDirectRead(path: string): FileHandle;
-  /** Another thread of the process has opened `file`, at `path`: it may be used here, too. A disk that all threads share needs not to be told. */
+  /**
+   * Another thread of the process has opened `file`, at `path`: it may be written here, too, as long as that thread has it open; after that writing it is refused. A
+   * disk that all threads share needs not to be told.
+   */
   adopt?(file: FileHandle, path: string): void;
   /** Makes a new file; fails when it exists. Its name is durable only after {@link syncDirectory}. */
   create(path: string): FileHandle;

@@ -60,6 +60,8 @@ export class NodeDisk implements Disk {
   readonly #paths = new Map<FileHandle, string>();
   /** Files that are read past the page cache. */
   readonly #direct = new Set<FileHandle>();
+  /** Files that another thread opened. What a thread leaves open is closed when it ends, and then the number is that of the next file or socket. */
+  readonly #adopted = new Map<FileHandle, Pick<fs.Stats, 'dev' | 'ino'>>();
   readonly #patienceMs: number;
 
   /**
@@ -73,6 +75,7 @@ export class NodeDisk implements Disk {
   #open(path: string, flags: string | number, operation: string): FileHandle {
     const file = this.#withDescriptor(operation, path, () => fs.openSync(path, flags, 0o600));
     this.#paths.set(file, path);
+    this.#adopted.delete(file);
     return file;
   }
 
@@ -149,6 +152,28 @@ export class NodeDisk implements Disk {
 
   adopt(file: FileHandle, path: string): void {
     this.#paths.set(file, path);
+    this.#adopted.set(
+      file,
+      this.#try('looking at', path, undefined, () => fs.lstatSync(path)),
+    );
+    this.#checkAdopted(file);
+  }
+
+  /** Refuses a file whose number has become another one's since its thread opened it. */
+  #checkAdopted(file: FileHandle): void {
+    const adopted = this.#adopted.get(file);
+    if (adopted === undefined) return;
+    const path = this.#path(file);
+    const { dev, ino } = this.#try('looking at', path, undefined, () => fs.fstatSync(file));
+    if (dev === adopted.dev && ino === adopted.ino) return;
+    throw new LogError(
+      'IO',
+      `writing ${path} failed (EBADF): the thread that opened it has ended, and nothing was written; nothing that was acknowledged is lost`,
+      {
+        file: path,
+        errno: 'EBADF',
+      },
+    );
   }
 
   create(path: string): FileHandle {
@@ -200,6 +225,7 @@ export class NodeDisk implements Disk {
   }
 
   write(file: FileHandle, parts: readonly Uint8Array[], position: number): void {
+    if (this.#adopted.size > 0) this.#checkAdopted(file);
     const asked = parts.reduce((sum, part) => sum + part.length, 0);
     const written = this.#try('writing', this.#path(file), position, () => fs.writevSync(file, parts, position));
     // On a full disk node's write calls return short, without an error.

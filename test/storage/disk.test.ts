@@ -12,6 +12,34 @@ const PATH = `${DIRECTORY}/file`;
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 const encode = (string: string): Uint8Array => new TextEncoder().encode(string);
 
+describe('a file that another thread opened', () => {
+  it('is not written once that has ended, and its number is another file’s', () => {
+    const directory = temporaryDirectory();
+    const [own, other] = [`${directory}/own`, `${directory}/other`];
+    for (const path of [own, other]) fs.writeFileSync(path, 'as it was');
+    const disk = new NodeDisk();
+    const file = fs.openSync(own, 'r+');
+    disk.adopt(file, own);
+    disk.write(file, [encode('written')], 0);
+    // As the system does with what a thread leaves open.
+    fs.closeSync(file);
+    expect(errorOf(() => disk.write(file, [encode('lost')], 0))).toMatchObject({ code: 'IO', details: { errno: 'EBADF' } });
+    expect(fs.openSync(other, 'r+')).toBe(file);
+    expect(errorOf(() => disk.write(file, [encode('lost')], 0))).toMatchObject({ code: 'IO', details: { file: own, errno: 'EBADF' } });
+    expect(errorOf(() => disk.adopt(file, own))).toMatchObject({ code: 'IO', details: { file: own, errno: 'EBADF' } });
+    expect(fs.readFileSync(other, 'utf8')).toBe('as it was');
+    expect(fs.readFileSync(own, 'utf8')).toBe('writtenas');
+    disk.adopt(file, other);
+    disk.write(file, [encode('now')], 0);
+    fs.closeSync(file);
+    // Whoever opens a file here needs no such look.
+    const opened = disk.openWrite(other);
+    expect(opened).toBe(file);
+    disk.write(opened, [encode('its own')], 0);
+    disk.close(opened);
+  });
+});
+
 /** What every Disk does. */
 function behavesAsDisk(name: string, make: () => Disk): void {
   describe(`a disk: ${name}`, () => {
