@@ -25,7 +25,7 @@ function portable(code) {
   const text = code
     .replaceAll('Uint8Array<ArrayBuffer>', 'ReturnType<typeof Uint8Array.of>')
     .replaceAll('Uint8Array<ArrayBufferLike>', 'Uint8Array')
-    .replaceAll(/^declare class [\s\S]*?^}/gm, (body) =>
+    .replaceAll(/^declare (?:abstract )?class [\s\S]*?^}/gm, (body) =>
       body.replace(/^ {4}#private;\n/m, /^ {4}(?:private )?constructor\(/m.test(body) ? '' : '    protected constructor();\n'),
     );
   if (/Array<ArrayBuffer|DataView<|#private/.test(text)) throw new Error('declarations have what TypeScript 5.4 does not take');
