@@ -11,7 +11,7 @@ import { identify } from './payload.ts';
 
 /** Digests are kept of blocks of so many log bytes, so that a difference can be looked at. */
 const BLOCK_BYTES = 1 << 20;
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 240_000;
 /** After so long it is looked again whether what was damaged is healed. */
 const HEALED_MS = 500;
 

@@ -13,7 +13,7 @@ import { Load } from '../support/load.ts';
 const directory = temporaryDirectory();
 afterAll(() => removeDirectory(directory));
 
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 240_000;
 
 /** Nodes that are started one by one. */
 class Nodes {

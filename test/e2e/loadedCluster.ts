@@ -18,7 +18,7 @@ import { FEWEST_NODES } from './nemesis/members.ts';
 
 const ENTRIES_AFTER_MENDING = 200;
 /** Within this, a cluster that is whole must do whatever is asked of it. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 240_000;
 /** Thousands of appends a second: as much as two cores have time for. */
 const THINK_MS = 8;
 
