@@ -398,6 +398,8 @@ export class Checker {
     promise(offset >= process.memory.commit, 'committed bytes', () => `node ${process.id} cuts its log at ${offset}, below its commit`);
     shadow.durable = Math.min(shadow.durable, offset);
     shadow.tail = Math.min(shadow.tail, offset);
+    // What a damaged disk has lost is given up, and what was known to be committed of it with it. Until the standing says no longer that it is damaged.
+    if (process.identity.standing === 'damaged') shadow.bound = Math.min(shadow.bound, offset);
     while ((shadow.starts.at(-1)?.offset ?? -1) >= offset) shadow.starts.pop();
     while ((shadow.sets.at(-1)?.end ?? 0) > offset) shadow.sets.pop();
     while ((shadow.dataEnds.at(-1) ?? 0) > offset) shadow.dataEnds.pop();
