@@ -29,10 +29,14 @@ export function allocateFile(disk: Disk, directory: string, name: string, bytes:
   const path = `${directory}/${name}`;
   disk.close(disk.create(path));
   const file = disk.openDirect(path);
-  for (let position = 0; position < bytes; position += CHUNK_BYTES) {
-    disk.write(file, [zeros.subarray(0, Math.min(CHUNK_BYTES, bytes - position))], position);
-    if ((position + CHUNK_BYTES) % SYNC_BYTES === 0) disk.dataSync(file);
+  try {
+    for (let position = 0; position < bytes; position += CHUNK_BYTES) {
+      disk.write(file, [zeros.subarray(0, Math.min(CHUNK_BYTES, bytes - position))], position);
+      if ((position + CHUNK_BYTES) % SYNC_BYTES === 0) disk.dataSync(file);
+    }
+    disk.dataSync(file);
+  } finally {
+    // It is tried again as long as the node runs: what stayed open of each failed try would add up.
+    disk.close(file);
   }
-  disk.dataSync(file);
-  disk.close(file);
 }
