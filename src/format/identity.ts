@@ -150,6 +150,11 @@ function checkedFields(stored: Stored): Record<string, unknown> {
   return fields;
 }
 
+/** Whether another node has, or had, a part in the log: then the set of nodes is what it was, and the log is nobody's alone. */
+export function isShared({ isFounder, known }: Pick<Identity, 'isFounder' | 'known'>): boolean {
+  return !isFounder || Object.keys(known).length > 0;
+}
+
 /** The text of node.json. What could not be read back is a bug. */
 export function encodeIdentity(identity: Identity): Uint8Array {
   const stored = { ...identity, markSeed: identity.markSeed.toString(16).padStart(16, '0') };

@@ -8,6 +8,7 @@ import { MAX_REMOVED_NODES } from '../core/limits.ts';
 import { hasDirectory, removedBy } from '../core/members.ts';
 import { formatNodes, isSameSet, type NodeSet } from '../core/nodeSet.ts';
 import { OPTIONS } from '../core/options.ts';
+import { isShared } from '../format/identity.ts';
 import type { Identity } from '../storage/dataDirectory.ts';
 import type { Disk } from '../storage/disk.ts';
 import { largestUnsealedBytes, type RecoveredLog } from '../storage/recovery.ts';
@@ -16,11 +17,6 @@ import { SEGMENT_BYTES_STEP, segmentBytesOf } from '../storage/segmentSizes.ts';
 /** The set that `--peers` names; null for a node alone. A list of one is none: nobody else has a part in the log. */
 export function givenNodes({ peers }: Pick<Config, 'peers'>): NodeSet | null {
   return peers.length < 2 ? null : peers.map(({ id }) => id);
-}
-
-/** Whether another node has, or had, a part in the log: then the set of nodes is what it was, and the log is nobody's alone. */
-function isShared({ isFounder, known }: Pick<Identity, 'isFounder' | 'known'>): boolean {
-  return !isFounder || Object.keys(known).length > 0;
 }
 
 /**

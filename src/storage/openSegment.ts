@@ -11,6 +11,7 @@ import { positionOf } from '../core/position.ts';
 import { readBound } from '../format/commitBound.ts';
 import { type DurableMark, encodeMark, findMark } from '../format/durableMark.ts';
 import { kindOf, kindSizeAt } from '../format/entry.ts';
+import { isShared } from '../format/identity.ts';
 import { LogFold } from '../memory/logFold.ts';
 import { STATE } from '../memory/map.ts';
 import type { LogTerm, StorageContext } from './context.ts';
@@ -194,9 +195,13 @@ export function refused({ path, position, sentence }: OpenDamage): LogError {
   return new LogError('DAMAGE', sentence, { file: path, position });
 }
 
-/** Whether there are other nodes, which have what this one has lost. */
-export function hasOthers({ nodes, mirror }: Identity): boolean {
-  return mirror === undefined && nodes !== null && nodes.length > 1;
+/**
+ * Whether there are other nodes, which have what this one has lost. A directory that came to a log of others has no list of them until it has caught up with that, or
+ * as long as the log has no generation: then it is its coming that says so.
+ */
+export function hasOthers({ nodes, mirror, generation, isFounder, known }: Identity): boolean {
+  if (mirror !== undefined) return false;
+  return nodes === null ? generation === undefined && isShared({ isFounder, known }) : nodes.length > 1;
 }
 
 /** What of the segment is damaged of all that was durable before `durable`, or committed before `bound`. `position`: of the first byte that is not right. */

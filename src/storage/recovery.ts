@@ -266,7 +266,8 @@ function recoverSegments(
     openBase: undefined,
     cutBytes: 0,
     commit: Math.min(commit, end),
-    damage: found,
+    // Only the vote may say that there was more, and the next one says how far the log is committed without it. Without a file nothing is mended, either.
+    damage: found && { ...found, hasKnownEnd: false },
     isMarked: found === undefined,
   };
 }

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
-import { createIdentity, saveStanding } from '../../src/storage/dataDirectory.ts';
+import { createIdentity, readIdentity, saveStanding, writeIdentity, writeVote } from '../../src/storage/dataDirectory.ts';
 import type { Disk } from '../../src/storage/disk.ts';
 import { mend } from '../../src/storage/mender.ts';
 import { segmentName } from '../../src/storage/names.ts';
@@ -141,6 +141,35 @@ describe('a damaged open segment', () => {
     expect([identity.standing, identity.beforeDamage]).toEqual(['damaged', undefined]);
     // For good: only a leader says when.
     expect(start(harmed).identity).toEqual(identity);
+  });
+
+  it('E166: that is gone, file and all, is missing still after a vote that was saved meanwhile: the node never counts by itself', () => {
+    const disk = new MemoryDisk(image);
+    writeVote(disk, DIRECTORY, { currentTerm: 1, votedFor: 1, commit: log.length });
+    for (const name of disk.list(DIRECTORY)) if (name.endsWith('.segment')) disk.remove(`${DIRECTORY}/${name}`);
+    for (const currentTerm of [2, 3, 4]) {
+      const { recovered, identity } = start(disk);
+      expect([recovered.end, identity.standing]).toEqual([0, 'damaged']);
+      // A vote says how far what is there is committed.
+      writeVote(disk, DIRECTORY, { currentTerm, votedFor: 2, commit: recovered.commit });
+    }
+  });
+
+  it('E167: of a node that came to a log of others, and has no list of them yet, is damaged, and not refused', () => {
+    const disk = new MemoryDisk(image);
+    const before = readIdentity(disk, DIRECTORY);
+    if (before === undefined) throw new Error('the directory has an identity');
+    const came = { ...before, nodes: null, isFounder: false };
+    writeIdentity(disk, DIRECTORY, came);
+    expect(start(disk).identity).toMatchObject({ standing: 'damaged', beforeDamage: 'voter', nodes: null });
+    // Once it knows by the log that it is alone, there is nobody to have it from; and so it is where the log began with it, and nobody ever came.
+    for (const alone of [
+      { ...came, generation: '0123456789abcdef' },
+      { ...came, isFounder: true },
+    ]) {
+      writeIdentity(disk, DIRECTORY, alone);
+      expect(() => start(disk)).toThrow(/the log was durable up to offset/);
+    }
   });
 
   it('that is being mended is damaged, or what it was, after any crash', () => {

@@ -16,4 +16,7 @@ export const REGRESSIONS: readonly Regression[] = [
   { seed: 10508, what: 'a node of the founder’s list that came when another one led was added by nobody' },
   { seed: 78, what: 'a founder was elected with the vote of such a node, and lacked what was committed' },
   { seed: 895, what: 'the simulation itself looked at a disk whose next read was to fail, and ended with that' },
+  { seed: 10585, what: 'the simulation itself asked a node for what was known to be committed of a damaged log that it had given up' },
+  { seed: 10617, what: 'a node that came to the log, and had not caught up with it, took itself for one alone when its disk was damaged' },
+  { seed: 10469, what: 'a file that could not be made ahead stayed open' },
 ];
