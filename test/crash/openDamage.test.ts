@@ -143,7 +143,7 @@ describe('a damaged open segment', () => {
     expect(start(harmed).identity).toEqual(identity);
   });
 
-  it('E166: that is gone, file and all, is missing still after a vote that was saved meanwhile: the node never counts by itself', () => {
+  it('E167: that is gone, file and all, is missing still after a vote that was saved meanwhile: the node never counts by itself', () => {
     const disk = new MemoryDisk(image);
     writeVote(disk, DIRECTORY, { currentTerm: 1, votedFor: 1, commit: log.length });
     for (const name of disk.list(DIRECTORY)) if (name.endsWith('.segment')) disk.remove(`${DIRECTORY}/${name}`);
@@ -155,7 +155,7 @@ describe('a damaged open segment', () => {
     }
   });
 
-  it('E167: of a node that came to a log of others, and has no list of them yet, is damaged, and not refused', () => {
+  it('E168: of a node that came to a log of others, and has no list of them yet, is damaged, and not refused', () => {
     const disk = new MemoryDisk(image);
     const before = readIdentity(disk, DIRECTORY);
     if (before === undefined) throw new Error('the directory has an identity');

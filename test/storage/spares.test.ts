@@ -37,7 +37,7 @@ it.each([
 });
 
 it.each(['EIO', 'ENOSPC'] as const)(
-  'E168: a file that cannot be made ahead, because its disk fails with %s, does not stay open',
+  'E169: a file that cannot be made ahead, because its disk fails with %s, does not stay open',
   (errno) => {
     const disk = new SimDisk(new Random(1));
     for (const at of [1, 2, 3]) {
