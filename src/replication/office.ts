@@ -101,6 +101,9 @@ export class Office {
     if (this.#isOpen || leadership === undefined || !leadership.hasBegun || leadership.transfer.isUnderWay) return;
     // It would take the room that a change of the nodes waits for.
     if (this.#isConfigurationDue) return;
+    // A leader that does not count by the newest set hands over once that is committed: what it let in after it could not be committed any more.
+    const { members } = this.#raft;
+    if (members.latest !== undefined && !members.isSelfVoter) return;
     this.#memory.setWord(WORD.OPEN_TERM, this.#raft.currentTerm);
     this.#gate.open();
     this.#isOpen = true;

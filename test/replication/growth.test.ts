@@ -5,6 +5,7 @@ import { NO_INSTANCE } from '../../src/core/ids.ts';
 import { MEMBERS_LEVEL } from '../../src/core/levels.ts';
 import type { MemberChange } from '../../src/core/memberChanges.ts';
 import type { Configuration } from '../../src/core/members.ts';
+import { GATE_CLOSED, GATE_OPEN } from '../../src/memory/gate.ts';
 import { STATE, WORD } from '../../src/memory/map.ts';
 import { TailMemory } from '../../src/memory/tailMemory.ts';
 import { emptyLog, TestReplica } from '../interleave/scenarios/replicas.ts';
@@ -109,6 +110,27 @@ describe('a log of one node', () => {
     expect([memory.commit, memory.word32(STATE.SOLE)]).toEqual([before, 0]);
     raft.has(2, memory.tail);
     expect(memory.commit).toBe(memory.tail);
+  });
+
+  it('lets nothing in after a set in which its leader does not count: that could not be committed any more', () => {
+    const raft = alone();
+    const { replica } = raft;
+    replica.changeNodes(ADD);
+    sync(raft);
+    replica.met(2, INSTANCE);
+    replica.connected(2);
+    raft.has(2, memory.tail);
+    raft.later(1_000);
+    sync(raft);
+    raft.has(2, memory.tail);
+    expect([setOf(raft), memory.word32(STATE.GATE)]).toEqual([['1 voter node1', '2 voter node2'], GATE_OPEN]);
+    expect(replica.changeNodes({ kind: 'remove', id: 1 })).toBeUndefined();
+    expect([setOf(raft), memory.word32(STATE.GATE)]).toEqual([['2 voter node2'], GATE_CLOSED]);
+    sync(raft);
+    raft.later(100);
+    expect([replica.raft.role, memory.word32(STATE.GATE)]).toEqual(['leader', GATE_CLOSED]);
+    raft.has(2, memory.tail);
+    expect([memory.commit, memory.word32(STATE.GATE)]).toEqual([memory.tail, GATE_CLOSED]);
   });
 
   it('gets the nodes that the founder greets with, as they come, whoever leads', () => {
