@@ -5,13 +5,18 @@ import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { configure } from '../../dist/src/core/config.js';
 import { LogError } from '../../dist/src/core/errors.js';
 import { TailMemory } from '../../dist/src/memory/tailMemory.js';
+import type { Appender } from '../../dist/src/node/caller.js';
 import type { Door } from '../../dist/src/node/door.js';
 import { Engine } from '../../dist/src/node/engine.js';
 import type { EnginePorts } from '../../dist/src/node/enginePorts.js';
 import { Failure } from '../../dist/src/node/failure.js';
+import { LoneWrites } from '../../dist/src/node/loneWrites.js';
 import { NodeLoop } from '../../dist/src/node/loop.js';
 import type { RaftPort } from '../../dist/src/node/raftPort.js';
 import { startEngine } from '../../dist/src/node/startEngine.js';
+
+import { frameEntries } from '../server/support/entries.ts';
+import { eventually } from '../server/support/fixture.ts';
 import { temporaryDirectory } from '../server/support/processNode.ts';
 
 const SEGMENT_BYTES = 65536;
@@ -63,6 +68,43 @@ describe('the end of an engine', () => {
     const settled = engine.settled();
     await engine.abandon();
     await settled;
+  });
+
+  test('has nothing written at once any more: its threads, whose files that would be, end', async () => {
+    const engine = await open(makeDirectory());
+    const written = vi.spyOn(LoneWrites.prototype, 'write');
+    onTestFinished(() => written.mockRestore());
+    const receipts: number[] = [];
+    const caller: Appender = {
+      unacknowledgedBytes: 0,
+      unacknowledgedAppends: 0,
+      isClosed: false,
+      addReceipt: (requestId) => receipts.push(requestId) > 0,
+      flushReceipts: () => undefined,
+      sendError: () => undefined,
+      fail: () => undefined,
+    };
+    const append = (requestId: number): void => {
+      const entries = frameEntries([Buffer.from('alone')]);
+      engine.appends.accept({
+        caller,
+        requestId,
+        entries,
+        entryCount: 1,
+        received: false,
+        condition: undefined,
+        arrivedMs: performance.now(),
+      });
+    };
+    for (let requestId = 1; written.mock.calls.length === 0; requestId += 1) {
+      append(requestId);
+      await eventually(() => receipts.at(-1) === requestId, 'the append is committed');
+    }
+    const before = written.mock.calls.length;
+    append(1_000);
+    void engine.abandon();
+    await new Promise<void>((resolve) => engine.loop.afterTurn(resolve));
+    expect(written.mock.calls.length).toBe(before);
   });
 
   test('is tried to its end by an abandonment when a door throws', async () => {

@@ -40,6 +40,19 @@ function sync({ replica }: TestReplica): void {
   replica.durableMoved();
 }
 
+/** The same with node 2, which has come, counts by the newest set, and has all that was before that. */
+function ofTwo(): TestReplica {
+  const raft = alone();
+  const { replica } = raft;
+  replica.changeNodes(ADD);
+  sync(raft);
+  replica.met(2, INSTANCE);
+  replica.connected(2);
+  raft.has(2, memory.tail);
+  raft.later(1_000);
+  return raft;
+}
+
 const setOf = ({ replica }: TestReplica): readonly string[] =>
   (replica.raft.members.latest?.members ?? []).map(({ id, role, host }: Configuration[number]) => `${id} ${role} ${host}`);
 
@@ -96,14 +109,7 @@ describe('a log of one node', () => {
   });
 
   it('commits with both, once the other one counts, and does not without it', () => {
-    const raft = alone();
-    const { replica } = raft;
-    replica.changeNodes(ADD);
-    sync(raft);
-    replica.met(2, INSTANCE);
-    replica.connected(2);
-    raft.has(2, memory.tail);
-    raft.later(1_000);
+    const raft = ofTwo();
     expect(setOf(raft)).toEqual(['1 voter node1', '2 voter node2']);
     const before = memory.commit;
     sync(raft);
@@ -113,14 +119,8 @@ describe('a log of one node', () => {
   });
 
   it('lets nothing in after a set in which its leader does not count: that could not be committed any more', () => {
-    const raft = alone();
+    const raft = ofTwo();
     const { replica } = raft;
-    replica.changeNodes(ADD);
-    sync(raft);
-    replica.met(2, INSTANCE);
-    replica.connected(2);
-    raft.has(2, memory.tail);
-    raft.later(1_000);
     sync(raft);
     raft.has(2, memory.tail);
     expect([setOf(raft), memory.word32(STATE.GATE)]).toEqual([['1 voter node1', '2 voter node2'], GATE_OPEN]);
