@@ -28,7 +28,7 @@ export interface TrimPorts {
   readonly own: Pick<OwnEntries, 'trim'>;
   /** Why this node orders nothing; undefined: it does. */
   refusal(): LogError | undefined;
-  /** See {@link Readings.batchBefore}. */
+  /** See {@link DiskReads.batchBefore}. */
   batchBefore(offset: number): Promise<TrimEntry | undefined>;
   /** Resolves when the commit, the office or the room for entries has changed. */
   progress(): Promise<void>;

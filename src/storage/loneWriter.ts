@@ -3,7 +3,7 @@
 
 import { assert } from '../core/assert.ts';
 import { LONE_WRITE_BYTES } from '../core/limits.ts';
-import { SIGNAL, TURN_BROKEN, TURN_LENT, TURN_LENT_ASLEEP, TURN_TAKEN } from '../memory/map.ts';
+import { SIGNAL, STATE, TURN_BROKEN, TURN_LENT, TURN_LENT_ASLEEP, TURN_TAKEN } from '../memory/map.ts';
 import { setTurn, takeTurn } from '../memory/turn.ts';
 import type { StorageContext } from './context.ts';
 import { SegmentWriter } from './segmentWriter.ts';
@@ -11,6 +11,8 @@ import { SegmentWriter } from './segmentWriter.ts';
 export class LoneWriter {
   readonly #context: StorageContext;
   #writer: SegmentWriter | undefined;
+  /** How often the log had been cut when that began: a segment may be made anew at the same place, in another file that has the same number. */
+  #truncations = 0;
 
   constructor(context: StorageContext) {
     this.#context = context;
@@ -44,7 +46,10 @@ export class LoneWriter {
   }
 
   #writerOf(slot: number): SegmentWriter {
-    if (this.#writer?.isOf(slot) !== true) this.#writer = SegmentWriter.second(this.#context, slot);
+    const truncations = this.#context.memory.word32(STATE.TRUNCATIONS);
+    if (this.#writer?.isOf(slot) === true && this.#truncations === truncations) return this.#writer;
+    this.#truncations = truncations;
+    this.#writer = SegmentWriter.second(this.#context, slot);
     return this.#writer;
   }
 }

@@ -168,7 +168,7 @@ export class NodeDisk implements Disk {
     if (dev === adopted.dev && ino === adopted.ino) return;
     throw new LogError(
       'IO',
-      `writing ${path} failed (EBADF): the thread that opened it has ended, and nothing was written; nothing that was acknowledged is lost`,
+      `writing ${path} failed (EBADF): the thread that opened it has ended, so what was to be written is not durable; nothing that was acknowledged is lost`,
       {
         file: path,
         errno: 'EBADF',
@@ -225,7 +225,7 @@ export class NodeDisk implements Disk {
   }
 
   write(file: FileHandle, parts: readonly Uint8Array[], position: number): void {
-    if (this.#adopted.size > 0) this.#checkAdopted(file);
+    this.#checkAdopted(file);
     const asked = parts.reduce((sum, part) => sum + part.length, 0);
     const written = this.#try('writing', this.#path(file), position, () => fs.writevSync(file, parts, position));
     // On a full disk node's write calls return short, without an error.
@@ -242,6 +242,8 @@ export class NodeDisk implements Disk {
 
   dataSync(file: FileHandle, position?: number): void {
     this.#try('syncing', this.#path(file), position, () => fs.fdatasyncSync(file));
+    // What was written before would not be durable by the sync of another file.
+    this.#checkAdopted(file);
   }
 
   truncate(file: FileHandle, bytes: number): void {

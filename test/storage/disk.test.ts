@@ -26,6 +26,8 @@ describe('a file that another thread opened', () => {
     expect(errorOf(() => disk.write(file, [encode('lost')], 0))).toMatchObject({ code: 'IO', details: { errno: 'EBADF' } });
     expect(fs.openSync(other, 'r+')).toBe(file);
     expect(errorOf(() => disk.write(file, [encode('lost')], 0))).toMatchObject({ code: 'IO', details: { file: own, errno: 'EBADF' } });
+    // Nor is what was written taken for durable, because another file was synced.
+    expect(errorOf(() => disk.dataSync(file))).toMatchObject({ code: 'IO', details: { file: own, errno: 'EBADF' } });
     expect(errorOf(() => disk.adopt(file, own))).toMatchObject({ code: 'IO', details: { file: own, errno: 'EBADF' } });
     expect(fs.readFileSync(other, 'utf8')).toBe('as it was');
     expect(fs.readFileSync(own, 'utf8')).toBe('writtenas');

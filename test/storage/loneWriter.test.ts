@@ -1,5 +1,6 @@
 // An append that is alone is written by whoever ordered it, in place of the segment's writer, while that rests.
 
+import { statSync } from 'node:fs';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { LogError } from '../../src/core/errors.ts';
@@ -8,16 +9,20 @@ import { findMark } from '../../src/format/durableMark.ts';
 import { SIGNAL, TURN_BROKEN, TURN_KEPT, TURN_LENT } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
 import { setTurn } from '../../src/memory/turn.ts';
+import { allocateFile } from '../../src/storage/allocator.ts';
 import type { StorageContext } from '../../src/storage/context.ts';
-import { IDENTITY_RANDOM_BYTES } from '../../src/storage/dataDirectory.ts';
+import { createIdentity, IDENTITY_RANDOM_BYTES } from '../../src/storage/dataDirectory.ts';
 import { readFile } from '../../src/storage/disk.ts';
 import { LoneWriter } from '../../src/storage/loneWriter.ts';
 import { segmentName } from '../../src/storage/names.ts';
+import { NodeDisk } from '../../src/storage/nodeDisk.ts';
 import { type Pause, SegmentTask } from '../../src/storage/segmentTask.ts';
+import { truncateLog } from '../../src/storage/truncation.ts';
 import { Random } from '../assembly/random.ts';
 import { makeBatch } from '../crash/batches.ts';
 import { MemoryDisk } from '../crash/memoryDisk.ts';
 import { DIRECTORY, openIdentity, resetMemory, smallMemory } from '../crash/testNode.ts';
+import { temporaryDirectory } from './support.ts';
 
 const memory = smallMemory(4 * 65_536);
 const random = new Random(1);
@@ -166,4 +171,51 @@ test('a writer at work, or none yet, is not stood in for', () => {
   expect(memory.durable).toBe(SMALL.length);
   expect(lone.write()).toBe(false);
   expect(TURN_LENT).not.toBe(TURN_KEPT);
+});
+
+test('a segment that was cut, and begins again at the same place in another file, is written at once again', () => {
+  resetMemory(memory);
+  const directory = temporaryDirectory();
+  const [writers, main] = [new NodeDisk(), new NodeDisk()];
+  const identity = createIdentity(writers, directory, new Uint8Array(IDENTITY_RANDOM_BYTES));
+  const real: StorageContext = { disk: writers, directory, identity, memory, nowMs: () => 1_000 };
+  const tasks: SegmentTask[] = [];
+  for (const i of [0, 1, 2]) allocateFile(writers, directory, `spare-${i}.tmp`, 4 * 65_536);
+  const log = new Tail(memory, (slot) => void tasks.push(new SegmentTask(real, slot, `spare-${tasks.length}.tmp`)));
+  const append = (entries: Uint8Array): void => void expect(log.append(entries, 1, 1, 256_000, 5)).toBe('ordered');
+  const rest = (): void => {
+    task = tasks.at(-1) ?? task;
+    untilRest();
+  };
+  const end = (ending: SegmentTask | undefined): void => {
+    while (ending?.outcome === undefined) ending?.step();
+  };
+  const [large, next] = [200_000, 100_000].map((bytes) => makeBatch([bytes], random).entries);
+  log.start(0, 0, undefined);
+  append(large ?? SMALL);
+  rest();
+  const base = memory.tail;
+  append(next ?? SMALL);
+  end(tasks[0]);
+  rest();
+  const writer = new LoneWriter({ ...real, disk: main });
+  append(SMALL);
+  expect(writer.write()).toBe(true);
+  const [slot, file] = [memory.openSlot, statSync(`${directory}/${segmentName(base)}`).ino];
+
+  // Another node led meanwhile, and had nothing from there on.
+  memory.raise(SIGNAL.STOP);
+  end(tasks[1]);
+  truncateLog(real, base);
+  memory.addWord32(SIGNAL.STOP, -1);
+  tasks.push(new SegmentTask(real, memory.openSlot, undefined));
+  rest();
+  const resumed = tasks.at(-1);
+  append(next ?? SMALL);
+  end(resumed);
+  rest();
+  expect([memory.openSlot, statSync(`${directory}/${segmentName(base)}`).ino === file]).toEqual([slot, false]);
+  append(SMALL);
+  expect(writer.write()).toBe(true);
+  expect(memory.durable).toBe(memory.tail);
 });
