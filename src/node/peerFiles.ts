@@ -46,7 +46,7 @@ export class PeerFiles {
     const files = (peerSecretFile === '' ? [peerCa, peerCert, peerKey] : [peerSecretFile]).map((file) => resolve(file));
     this.#files = new WatchedFiles({
       files,
-      read: (contents, isFirst) => this.#read(files, contents, isFirst),
+      read: (contents, before) => this.#read(files, contents, before),
       changed: (proof) => {
         this.changed(proof);
         log.info(`nodes prove themselves by ${described(proof)} from now on, read from ${files.join(', ')}`);
@@ -100,7 +100,7 @@ export class PeerFiles {
   }
 
   /** Throws an Error with a sentence. */
-  #read(files: readonly string[], [first = '', cert = '', key = '']: readonly string[], isFirst: boolean): PeerProof {
+  #read(files: readonly string[], [first = '', cert = '', key = '']: readonly string[], before: readonly string[] | undefined): PeerProof {
     const { callOf, peerSecretFile } = this.#options;
     const isSecret = peerSecretFile !== '';
     checkMode(files.at(-1) ?? '');
@@ -113,8 +113,8 @@ export class PeerFiles {
     }
     const fault = this.#faultOf(proof);
     if (fault !== undefined) throw new Error(fault);
-    // At a start there is nothing better; later there is, and it still counts, or is said to have ended.
-    const [own] = isSecret || isFirst ? [] : certificatesOf(cert, callOf('peerCert'));
+    // At a start there is nothing better, nor is the one in force, which is said to have ended, a reason to believe an authority that was taken out.
+    const [own] = isSecret || before === undefined || before[1] === cert ? [] : certificatesOf(cert, callOf('peerCert'));
     if (own !== undefined) checkTime(own, files.at(1) ?? '', Date.now());
     return proof;
   }

@@ -72,15 +72,23 @@ function earliest(use: Expiry['use'], certificates: readonly X509Certificate[]):
   return { use, notAfterMs: earliestEnd(certificates) };
 }
 
-/** Checks what the files say. Throws an Error whose message says what will not do. What has expired is refused only where something else is in force. */
-export function readListenerTls(names: ListenerTlsFiles, contents: readonly string[], isFirst: boolean, nowMs = Date.now()): ListenerTls {
+/**
+ * Checks what the files say; `before`: those that are in force. Throws an Error whose message says what will not do. A certificate that has expired is refused only where
+ * another one is in force: that must not keep an authority in force that was taken out.
+ */
+export function readListenerTls(
+  names: ListenerTlsFiles,
+  contents: readonly string[],
+  before: readonly string[] | undefined,
+  nowMs = Date.now(),
+): ListenerTls {
   const { tlsCert, tlsKey, tlsClientCa, tlsClientScopes } = names;
   const [certificate = '', key = '', ca, scopes] = contents;
   const chain = certificatesOf(certificate, tlsCert);
   const [own] = chain;
   if (own?.checkPrivateKey(keyIn(key, tlsKey)) !== true)
     throw new Error(`the key in ${tlsKey} is not that of the certificate in ${tlsCert}`);
-  if (!isFirst) checkTime(own, tlsCert, nowMs);
+  if (before !== undefined && before[0] !== certificate) checkTime(own, tlsCert, nowMs);
   const clientCa = tlsClientCa === '' ? undefined : ca;
   const authorities = clientCa === undefined ? [] : certificatesOf(clientCa, tlsClientCa);
   try {
@@ -108,7 +116,7 @@ export function watchedListenerTls(
   return new WatchedFiles({
     files: [tlsCert, tlsKey, ...(tlsClientCa === '' ? [] : [tlsClientCa, tlsClientScopes])],
     secrets: [tlsKey],
-    read: (contents, isFirst) => readListenerTls(files, contents, isFirst),
+    read: (contents, before) => readListenerTls(files, contents, before),
     ...told,
   });
 }

@@ -4,10 +4,10 @@
 import { X509Certificate } from 'node:crypto';
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
-/** Whatever is whole in PEM. */
-const WHOLE = /-----BEGIN ([^-]+)-----[^-]+-----END \1-----/g;
-/** What is left of what is not, of its first or last line even. */
-const PART = /-----|\n-+$/;
+/** Whatever is whole in PEM; an encrypted key has lines with dashes. */
+const WHOLE = /-----BEGIN ([^-\n]+)-----(?:(?!-----BEGIN )[\s\S])+?-----END \1-----/g;
+/** What is left of what is not: a line that begins a block, or ends one, or its rest; or the beginning of such a line, where the file ends. Other lines are comments. */
+const PART = /(?:^|\n)-----(?:BEGIN|END)\b|CERTIFICATE-----|(?:^|\n)(?:-{1,5}|-----[BE][A-Z]{0,4})$/;
 
 /** The certificates in `text`, at least one. Throws an Error with a sentence's middle, which says `what` has none, or one that is not whole or not valid. */
 export function certificatesOf(text: string, what: string): readonly X509Certificate[] {

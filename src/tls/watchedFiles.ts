@@ -13,8 +13,8 @@ export interface WatchedFilesOptions<T> {
   readonly files: readonly string[];
   /** Those of them that nobody else may read. */
   readonly secrets?: readonly string[];
-  /** What their contents say, in the order of `files`. Throws an Error whose message is a sentence's middle where they will not do. `isFirst`: nothing is in force yet. */
-  readonly read: (contents: readonly string[], isFirst: boolean) => T;
+  /** What their contents say, in the order of `files`. Throws an Error whose message is a sentence's middle where they will not do. `before`: those that are in force; undefined: none are yet. */
+  readonly read: (contents: readonly string[], before: readonly string[] | undefined) => T;
   /** Puts what was read into force. May throw as `read`. */
   readonly changed: (value: T) => void;
   /** The files are not taken, and what was in force stays; said once for the same reason. */
@@ -64,7 +64,7 @@ export class WatchedFiles<T> {
     this.#options = { ...options, files: options.files.map((file) => resolve(file)) };
     try {
       this.#contents = this.#read();
-      this.value = options.read(this.#contents, true);
+      this.value = options.read(this.#contents, undefined);
     } catch (thrown) {
       throw new LogError('USAGE', messageOf(thrown));
     }
@@ -99,7 +99,7 @@ export class WatchedFiles<T> {
       const contents = this.#read();
       const isSame = contents.every((content, i) => content === this.#contents[i]);
       if (!isSame) {
-        const value = this.#options.read(contents, false);
+        const value = this.#options.read(contents, this.#contents);
         this.#options.changed(value);
         this.value = value;
         this.#contents = contents;

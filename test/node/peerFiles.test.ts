@@ -11,6 +11,7 @@ import { flagOf, type OptionName } from '../../src/core/options.ts';
 import { formatPeers } from '../../src/core/peers.ts';
 import type { EngineLog } from '../../src/node/engineOptions.ts';
 import { type PeerFileOptions, PeerFiles } from '../../src/node/peerFiles.ts';
+import { believed } from '../../src/peers/peerProof.ts';
 import { createIdentity, IDENTITY_RANDOM_BYTES } from '../../src/storage/dataDirectory.ts';
 import { NodeDisk } from '../../src/storage/nodeDisk.ts';
 import { issueCertificate, makeAuthority } from '../../src/tls/authority.ts';
@@ -119,6 +120,27 @@ describe('files with certificates', () => {
     expect(one?.certificates).toEqual(
       told(`the certificate in ${files.peerCert} has expired: it counted until ${new X509Certificate(ended.certificate).validTo}`),
     );
+  });
+
+  it('are read again where the own certificate has ended: an authority that was taken out is believed no more', async () => {
+    const [authority, other] = await Promise.all([makeAuthority(CLUSTER), makeAuthority(CLUSTER)]);
+    const past = { fromMs: Date.now() - 7_200_000, toMs: Date.now() - 3_600_000 };
+    const { certificate, key } = await issueCertificate(authority, { kind: 'node', clusterId: CLUSTER, nodeId: 1 }, [], past);
+    const directory = makeDirectory();
+    const files = { peerCa: join(directory, 'ca'), peerCert: join(directory, 'cert'), peerKey: join(directory, 'key') };
+    writeFileSync(files.peerCa, `${authority.certificate}${other.certificate}`);
+    writeFileSync(files.peerCert, certificate);
+    writeFileSync(files.peerKey, key, { mode: 0o600 });
+    const one = opened(files);
+    expect(believed(one?.proof)).toHaveLength(2);
+    writeFileSync(files.peerCa, authority.certificate);
+    one?.reload();
+    expect([one?.fault, believed(one?.proof)]).toEqual([null, [new X509Certificate(authority.certificate).fingerprint256]]);
+    const next = await issueCertificate(authority, { kind: 'node', clusterId: CLUSTER, nodeId: 1 }, [], past);
+    writeFileSync(files.peerCert, next.certificate);
+    writeFileSync(files.peerKey, next.key);
+    one?.reload();
+    expect(one?.fault).toContain('has expired');
   });
 });
 

@@ -260,7 +260,7 @@ test('uws takes what was checked, and not what stood in the files a moment later
     writeFileSync(tlsKey, key, { mode: 0o600 });
   };
   const checked = ({ certificate, key }: Pair): ListenerTls =>
-    readListenerTls({ tlsCert, tlsKey, tlsClientCa: '', tlsClientScopes: '' }, [certificate, key], false);
+    readListenerTls({ tlsCert, tlsKey, tlsClientCa: '', tlsClientScopes: '' }, [certificate, key], []);
   const [renewed, later] = await Promise.all([1, 2].map(() => issueCertificate(made.authority, NODE, ['127.0.0.1'])));
   if (renewed === undefined || later === undefined) throw new TypeError('two were made');
   put(made.node);

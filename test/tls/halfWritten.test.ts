@@ -42,10 +42,19 @@ test('a list of authorities that ends anywhere within one of them is none', () =
   expect(certificatesOf(`${first}\n${node.key}${second}`, 'it')).toHaveLength(2);
 });
 
+test('lines of dashes, and an encrypted key, beside certificates are no halves', () => {
+  const [first, second] = authorities;
+  const key = ['Proc-Type: 4,ENCRYPTED', 'DEK-Info: AES-128-CBC,0123456789ABCDEF', '', 'AAAA'].join('\n');
+  const encrypted = `-----BEGIN RSA PRIVATE KEY-----\n${key}\n-----END RSA PRIVATE KEY-----`;
+  for (const between of ['# ----- my root -----', '-'.repeat(40), 'subject=CN = a-----b', '---\nCertificate chain', encrypted])
+    expect(certificatesOf(`${between}\n${first}\n${between}\n${second}\n${between}\n`, 'it'), between).toHaveLength(2);
+  expect(() => certificatesOf(`${first}\n${encrypted.slice(0, -20)}`, 'it')).toThrow(REFUSED);
+});
+
 test('half a list of authorities leaves that of before in force, for clients and between nodes; so does one without rules', () => {
   const [first, second] = authorities;
   const half = `${first}\n${second.slice(0, 300)}`;
-  const read = (ca: string, rules = 'billing read\n') => readListenerTls(FILES, [node.certificate, node.key, ca, rules], false);
+  const read = (ca: string, rules = 'billing read\n') => readListenerTls(FILES, [node.certificate, node.key, ca, rules], []);
   expect(read(`${first}\n${second}`).authorities).toHaveLength(2);
   expect(() => read(half)).toThrow(REFUSED);
   const prove = (ca: string, cert = node.certificate) => proofOf({ kind: 'certificate', ca, cert, key: node.key });
@@ -57,6 +66,20 @@ test('half a list of authorities leaves that of before in force, for clients and
       'rules has no rule: it may be half written; where no certificate is to allow anything, write  * none',
     );
   expect(parseClientRules('* none', 'rules').scopesOf(['billing'])).toBe(0);
+});
+
+test('an authority is taken out where the certificate in force has expired; another one that has is not taken', async () => {
+  const past = { fromMs: Date.now() - 7_200_000, toMs: Date.now() - 3_600_000 };
+  const [authority, other] = await Promise.all([makeAuthority(CLUSTER), makeAuthority(CLUSTER)]);
+  const [one, next] = await Promise.all(
+    [1, 2].map(() => issueCertificate(authority, { kind: 'node', clusterId: CLUSTER, nodeId: 1 }, [], past)),
+  );
+  if (one === undefined || next === undefined) throw new TypeError('two were made');
+  const files = ({ certificate, key }: Pair, ca: string): string[] => [certificate, key, ca, 'billing read\n'];
+  const both = files(one, `${authority.certificate}${other.certificate}`);
+  expect(readListenerTls(FILES, both, undefined).authorities).toHaveLength(2);
+  expect(readListenerTls(FILES, files(one, authority.certificate), both).authorities).toHaveLength(1);
+  expect(() => readListenerTls(FILES, files(next, authority.certificate), both)).toThrow('has expired');
 });
 
 test('whatever comes under the name of a file is said, and leaves in force what was there; what is a file again is taken', () => {
