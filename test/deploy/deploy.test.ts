@@ -101,12 +101,17 @@ describe('deploy/', () => {
 describe('the tool takes', () => {
   test('the alert rules', () => void run('promtool', ['check', 'rules', 'deploy/prometheus/alerts.yaml'], 'promtool check rules'));
 
+  test('what they say when a node, or all, are gone', () =>
+    void run('promtool', ['test', 'rules', 'test/deploy/alerts.yaml'], 'promtool test rules'));
+
   test('the systemd unit', () => {
     // The command is not there where it is tested.
     const unit = join(temporaryDirectory(), 'loglog.service');
     writeFileSync(
       unit,
-      read('deploy/systemd/loglog.service').replace('/usr/bin/loglog', process.execPath).replace('/bin/kill', process.execPath),
+      read('deploy/systemd/loglog.service')
+        .replace('ExecStart=loglog', `ExecStart=${process.execPath}`)
+        .replace('/bin/kill', process.execPath),
     );
     run('systemd-analyze', ['verify', '--man=no', unit], 'systemd-analyze verify');
     run('systemd-analyze', ['security', '--offline=true', '--threshold=25', unit], 'systemd-analyze security');
