@@ -1,8 +1,8 @@
-// What a client does, for OpenTelemetry: a span for each append and for each entry that is handled, by its names for messaging, and what happens to the
-// connections as events of a span and as counts. Any SDK that the program sets up gets them; without one they cost nothing.
+// What a client does, for OpenTelemetry: a span for each append and for each entry that is handled, and how long appends take, by its names for messaging;
+// what happens to the connections as events of a span and as counts. Any SDK that the program sets up gets them; without one they cost nothing.
 // Run it beside a node with: npm install @opentelemetry/api && node examples/telemetry.mjs ws://127.0.0.1:7070
 
-import { subscribe } from 'node:diagnostics_channel';
+import { subscribe, tracingChannel } from 'node:diagnostics_channel';
 import { context, metrics, propagation, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import { connect, isLogError } from 'loglogd/client';
 
@@ -14,7 +14,26 @@ const COMMON = { 'messaging.system': 'loglog', 'messaging.destination.name': 'lo
 const events = meter.createCounter('loglog.client.events', { description: 'what happened to the clients of this process' });
 subscribe('loglog:client', (event) => {
   events.add(1, { type: event.type });
-  trace.getActiveSpan()?.addEvent(`loglog.${event.type}`, 'url' in event ? { 'server.address': event.url } : {});
+  trace.getActiveSpan()?.addEvent(`loglog.${event.type}`, 'url' in event ? serverOf(event.url) : {});
+});
+
+function serverOf(url) {
+  const { protocol, hostname, port } = new URL(url);
+  return { 'server.address': hostname, 'server.port': Number(port) || (protocol === 'wss:' ? 443 : 80) };
+}
+
+/** Every `append` and `appendBatch` of this process comes by here, also those of code that knows nothing of OpenTelemetry. */
+const durations = meter.createHistogram('messaging.client.operation.duration', { unit: 's', description: 'from an append to its receipt' });
+const sent = meter.createCounter('messaging.client.sent.messages', { unit: '{message}', description: 'entries appended, or tried' });
+const startsMs = new WeakMap();
+tracingChannel('loglog:append').subscribe({
+  start: (append) => startsMs.set(append, performance.now()),
+  asyncEnd(append) {
+    const failed = append.error === undefined ? {} : { 'error.type': append.error.code ?? '_OTHER' };
+    const attributes = { ...COMMON, 'messaging.operation.name': 'append', ...failed };
+    durations.record((performance.now() - startsMs.get(append)) / 1000, attributes);
+    sent.add(append.entryCount, attributes);
+  },
 });
 
 /** Runs `work` in a span, which ends as it does. */

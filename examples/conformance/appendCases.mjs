@@ -13,6 +13,22 @@ const placesOf = (answers) => answers.map(({ offset, end, code }) => code ?? [of
 
 export const CHAIN_CASES = [
   [
+    'APPEND',
+    'has no more under way than the window, and alone one that is larger',
+    async (t) => {
+      const node = await connected(t, { windowBytes: 65_536 });
+      node.on.append = (request, connection) => {
+        // What is sent without waiting for an answer is here before that of the ping.
+        connection.socket.once('pong', () => node.append(request, connection));
+        connection.socket.ping();
+      };
+      const { end } = await appendOne(t, 'x'.repeat(70_000));
+      const places = await chain(t, Array(12).fill('y'.repeat(20_000)), end);
+      assert.deepEqual(placesOf(places).at(-1), [end + 11 * 20_012, end + 12 * 20_012]);
+    },
+    'chain',
+  ],
+  [
     'Chains',
     'sends the links without waiting, each with nothing in offset and b',
     async (t) => {

@@ -4,12 +4,14 @@ import * as wire from './wire.mjs';
 
 export const FLAG = { received: 1, conditional: 2, chained: 4, uploaded: 8, session: 16 };
 
+/** What the body of an APPEND has before its entries, which counts in no bound. */
+export const bytesBefore = (flags) => (flags & FLAG.uploaded ? 24 : 0) + (flags & FLAG.session ? 16 : 0);
+
 /** The entries of an APPEND, and what its flags put before them; a text instead says what is wrong. */
 export function partsOf({ flags, body }) {
   const parts = {};
   let at = 0;
-  const sizes = (flags & FLAG.uploaded ? 24 : 0) + (flags & FLAG.session ? 16 : 0);
-  if (body.length < sizes) return 'an APPEND has before its entries what its flags say';
+  if (body.length < bytesBefore(flags)) return 'an APPEND has before its entries what its flags say';
   if (flags & FLAG.uploaded) {
     if (body.readUInt32LE(20) !== 0) return 'bytes 20 to 24 of an APPEND with UPLOADED are zero';
     parts.upload = { id: body.toString('hex', 0, 16), nodes: body.readUInt32LE(16) };

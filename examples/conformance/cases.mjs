@@ -195,6 +195,18 @@ export const CASES = [
     },
   ],
   [
+    'Connection',
+    'does not take any other end than 4001 for a promise, and comes back after it',
+    async (t) => {
+      for (const code of [4002, 4003, 4006, 1001]) {
+        const node = await connected(t, { on: { append: (_request, connection) => connection.end(code) ?? true } });
+        await assert.rejects(appendOne(t), { outcome: 'unknown' }, `after ${code}`);
+        node.on.append = undefined;
+        assert.equal((await appendOne(t)).offset, 116);
+      }
+    },
+  ],
+  [
     'APPEND',
     'says what a condition failed at, with its end, and sends it with the flag',
     async (t) => {

@@ -3,13 +3,15 @@
 
 import { createServer } from 'node:http';
 import { WebSocketServer } from 'ws';
-import { takeAppend } from './appends.mjs';
+import { bytesBefore, takeAppend } from './appends.mjs';
 import { GENERATION, Log } from './log.mjs';
 import { serveSegments } from './segments.mjs';
 import { SERVICES } from './services.mjs';
 import * as wire from './wire.mjs';
 
-const { INTRODUCE, AUTHENTICATE } = wire.OPCODE;
+const { APPEND, INTRODUCE, AUTHENTICATE } = wire.OPCODE;
+/** Appends that a connection may have unanswered, whatever their size. */
+const MOST_UNANSWERED = 8192;
 const FEATURE = { introduce: 2, uploads: 4, uploadsHelp: 8, times: 16, consumers: 128, sessions: 256 };
 const CLUSTER = '69c8a3f63a871ed8726465c8fa82b1a3';
 
@@ -41,6 +43,8 @@ export class Connection {
   /** The newest chain, and the upload that is under way. */
   chain = undefined;
   upload = undefined;
+  /** Bytes of the appends that have no answer yet, by their ids. */
+  unanswered = new Map();
 
   constructor(node, socket) {
     this.node = node;
@@ -48,7 +52,16 @@ export class Connection {
   }
 
   send(message, options) {
+    for (const id of wire.answeredBy(message)) this.unanswered.delete(id);
     this.socket.send(message, options);
+  }
+
+  /** An append has come. Returns whether it is within the window. */
+  takes({ id, flags, body }) {
+    const bytes = body.length - bytesBefore(flags);
+    const sum = [...this.unanswered.values()].reduce((all, one) => all + one, bytes);
+    this.unanswered.set(id, bytes);
+    return this.unanswered.size === 1 || (sum <= this.node.windowBytes && this.unanswered.size <= MOST_UNANSWERED);
   }
 
   hello() {
@@ -150,6 +163,7 @@ export class PlayedNode {
     connection.requests.push(request);
     if (opcode === INTRODUCE && !isFirst) this.fault('INTRODUCE is the first request');
     if (opcode === INTRODUCE && (this.features & 2) === 0) this.fault('INTRODUCE is for nodes with feature 2');
+    if (opcode === APPEND && !connection.takes(request)) this.fault('the bytes of appends without an answer are within the window');
     if (name === undefined) return connection.send(wire.error(id, 2));
     const own = this.on[name.toLowerCase()];
     if (own !== undefined && own(request, connection) !== false) return undefined;

@@ -141,6 +141,12 @@ export function receipts(list) {
   return message;
 }
 
+/** The ids of the appends that a message to the client answers, if it is one that does. */
+export function answeredBy(message) {
+  if (message[0] === 0x82) return Array.from({ length: message.readUInt16LE(2) }, (_, i) => message.readUInt32LE(8 + 32 * i));
+  return message[0] === 0x85 ? [message.readUInt32LE(4)] : [];
+}
+
 /** `flags`: 1 SKIPPED, 2 TIMED, with the log's time. */
 export function data(id, from, commit, body, flags = 0, time = 0) {
   const head = Buffer.alloc((flags & 2) === 0 ? 24 : 32);

@@ -33,9 +33,9 @@ test('the example of streams has each line as an entry, in order, and the sum of
   expect(lines.slice(0, -1).map((line) => line.split(' ')[1])).toEqual(Array.from({ length: 1000 }, (_, i) => String(i)));
 });
 
-/** A tracer that prints the spans as they end, and hands on one trace from whoever appends to whoever handles. */
+/** Prints spans as they end, and what is measured by OpenTelemetry's names; and hands on one trace from whoever appends to whoever handles. */
 const SDK = `data:text/javascript,${encodeURIComponent(`
-import { trace, propagation } from '@opentelemetry/api';
+import { metrics, trace, propagation } from '@opentelemetry/api';
 const span = (name, { kind, attributes }) => ({
   setAttribute(key, value) { attributes[key] = value; },
   setAttributes(more) { Object.assign(attributes, more); },
@@ -43,6 +43,13 @@ const span = (name, { kind, attributes }) => ({
   end: () => console.log(name, kind, attributes['messaging.system'], attributes['messaging.operation.type'], 'messaging.message.id' in attributes),
 });
 trace.setGlobalTracerProvider({ getTracer: () => ({ startActiveSpan: (name, options, work) => work(span(name, options)) }) });
+const instrument = (name) => {
+  const tell = (value, attributes) => {
+    if (name.startsWith('messaging.')) console.log(name, value > 0, attributes['messaging.operation.name'], attributes['error.type']);
+  };
+  return { add: tell, record: tell };
+};
+metrics.setGlobalMeterProvider({ getMeter: () => ({ createCounter: instrument, createHistogram: instrument }) });
 propagation.setGlobalPropagator({
   inject: (_context, carrier) => { carrier.traceparent = 'of the append'; },
   extract: (context, carrier) => { console.log('continues', carrier.traceparent); return context; },
@@ -50,13 +57,20 @@ propagation.setGlobalPropagator({
 });
 `)}`;
 
-test('the example of OpenTelemetry has a span for an append, and one of the same trace for who handles it', async () => {
+test('the example of OpenTelemetry has a span for an append, and one of the same trace for who handles it, and how long appends take', async () => {
   // The example is loaded beside the SDK that a program would set up; a data URL finds no packages, so both are resolved from here.
   const api = import.meta.resolve('@opentelemetry/api');
   const sdk = SDK.replace(encodeURIComponent("'@opentelemetry/api'"), encodeURIComponent(`'${api}'`));
   const { code, text } = await run(['--import', sdk, 'examples/telemetry.mjs']);
   expect([code, text.trimEnd().split('\n')]).toEqual([
     0,
-    ['append log 3 loglog send true', 'continues of the append', "handled { what: 'an order' }", 'handle log 4 loglog process true'],
+    [
+      'messaging.client.operation.duration true append undefined',
+      'messaging.client.sent.messages true append undefined',
+      'append log 3 loglog send true',
+      'continues of the append',
+      "handled { what: 'an order' }",
+      'handle log 4 loglog process true',
+    ],
   ]);
 });
