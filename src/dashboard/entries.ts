@@ -28,6 +28,12 @@ export class Entries {
       event.preventDefault();
       void this.#read();
     });
+    byId('next', HTMLButtonElement).addEventListener('click', () => {
+      const last = this.#kept.at(-1);
+      // Nothing: what was typed is the place, at which there was nothing yet.
+      if (last !== undefined) this.#from.value = String(last.entry.nextOffset);
+      void this.#read();
+    });
     this.#tailButton.addEventListener('click', () => (this.#isTail ? this.#stop() : void this.#tail()));
     this.#view.addEventListener('change', () => this.#draw());
   }

@@ -10,10 +10,13 @@ import { consumersOf, showConsumers } from './consumers.ts';
 import { byId, element, row, say } from './dom.ts';
 import { Entries } from './entries.ts';
 import { healthOf } from './health.ts';
+import { asReached } from './reached.ts';
 import { bytesText, durationText, exactText, msText, producersText, timeText } from './texts.ts';
 
 /** Where this page is: a prefix that a proxy has put before it stays, with or without a slash at its end. */
 const BASE = new URL(`${location.origin}${location.pathname.replace(/\/?$/, '/')}`);
+/** The same for clients. */
+const ADDRESS = BASE.href.replace(/^http/, 'ws').replace(/\/$/, '');
 const LOOK_MS = 2000;
 const PATIENCE_MS = 5000;
 const TOKEN = 'loglog-token';
@@ -56,9 +59,8 @@ let client: Promise<LogClient> | undefined;
 
 /** One client for all; made anew where it could not connect. */
 function connected(): Promise<LogClient> {
-  const url = BASE.href.replace(/^http/, 'ws').replace(/\/$/, '');
   if (client !== undefined) return client;
-  const made = connect(url, { token: token() });
+  const made = connect(ADDRESS, { token: token() });
   client = made;
   made.catch(() => {
     if (client === made) client = undefined;
@@ -75,6 +77,9 @@ function forgetClient(): void {
   client = undefined;
   told = {};
 }
+
+// Not every browser lets the keyboard go to what scrolls.
+for (const box of document.querySelectorAll<HTMLElement>('.wide, #events')) box.tabIndex = 0;
 
 const charts = new Charts(byId('charts', HTMLDivElement));
 const actions = new Actions(connected);
@@ -114,7 +119,9 @@ function showNodes(own: NodeStatus, all: readonly NodeStatus[]): void {
   byId('nodes', HTMLTableElement).replaceChildren(row(head, 'th'), ...rows);
 }
 
-function showLog({ log, segments, seals, scrub, clients, sessions, node }: NodeStatus, kept: LogRetention | undefined): void {
+function showLog(own: NodeStatus, all: readonly NodeStatus[], kept: LogRetention | undefined): void {
+  const { log, segments, seals, scrub, sessions, node } = own;
+  const byNumber = all.toSorted((a, b) => a.node.id - b.node.id);
   const bounds =
     kept === undefined ? [] : [kept.bytes === null ? '' : bytesText(kept.bytes), kept.ageMs === null ? '' : exactText(kept.ageMs)];
   const retention = kept === undefined ? 'unknown' : bounds.filter((bound) => bound !== '').join(', ') || 'all is kept';
@@ -134,7 +141,7 @@ function showLog({ log, segments, seals, scrub, clients, sessions, node }: NodeS
       scrub.damaged === 0 ? `none known; ${scrub.healed} segments healed` : scrub.segments.map(({ sentence }) => sentence).join('; '),
     ],
     ['Producers', producersText(sessions)],
-    ['Clients', `${clients.connections} connections to node ${node.id}`],
+    ['Connections', byNumber.map((each) => `${each.clients.connections} to node ${each.node.id}`).join(', ')],
   ];
   byId('log', HTMLDListElement).replaceChildren(...lines.flatMap(([name, value]) => [element('dt', name), element('dd', value)]));
 }
@@ -179,7 +186,7 @@ const pagesOf = (url: string): URL => new URL(`${url.replace(/^ws/, 'http').repl
 
 /** Shows how it is, unless `isOver`: then another look has begun meanwhile, with another token perhaps. */
 async function look(isOver: () => boolean): Promise<void> {
-  const own = await facts<NodeStatus>(BASE, 'status');
+  const own = asReached(await facts<NodeStatus>(BASE, 'status'), ADDRESS);
   const elsewhere = own.cluster.nodes.filter(({ isSelf }) => !isSelf);
   const asked = elsewhere.map(({ url }) => facts<NodeStatus>(pagesOf(url), 'status'));
   const others = (await Promise.allSettled(asked)).flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
@@ -193,7 +200,7 @@ async function look(isOver: () => boolean): Promise<void> {
   showNodes(own, [own, ...others]);
   actions.show(own, scopes);
   showHistory();
-  showLog(own, told.retention);
+  showLog(own, [own, ...others], told.retention);
   showConsumers(told.consumers);
   void askLog(own);
 }

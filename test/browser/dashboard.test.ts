@@ -120,6 +120,16 @@ describe.runIf(CHROMIUM !== undefined)('in Chromium', () => {
     await sees('#entries', /fast 4999/);
     expect(await page.locator('#entries tr').count()).toBe(201);
     expect(await page.locator('#entries img').count()).toBe(0);
+    await page.fill('#from', '0');
+    await page.click('#find [type=submit]');
+    await sees('#entries', /fast 0\n/);
+    const offsetOf = async (which: string): Promise<string | undefined> => (await text(`#entries tr:${which}`)).split(/\s/)[0];
+    const last = await offsetOf('last-child');
+    await page.click('#next');
+    const next = await page.inputValue('#from');
+    expect(Number(next)).toBeGreaterThan(Number(last));
+    await expect.poll(() => offsetOf('nth-child(2)'), { timeout: 60_000 }).toBe(next);
+    await sees('#log', /\d+ to node 1, \d+ to node 2, \d+ to node 3/);
     await page.fill('#trim-to', String((await log.end()).end));
     await page.click('#trim [name=dry]');
     await sees('#trim output', /would go, for good/);
@@ -146,6 +156,44 @@ describe.runIf(CHROMIUM !== undefined)('in Chromium', () => {
     })()`);
     await sees('#trim output', /would go, for good/);
     expect(await page.isDisabled('#trim [name=act]')).toBe(true);
+  });
+
+  it('is for phones, and for the keyboard alone: entries are found, and the beginning of the log is let go', async () => {
+    const log = await cluster.connect();
+    await log.append('found by keys');
+    const { end } = await log.end();
+    page = await opened(cluster.urls[0] ?? '');
+    await page.setViewportSize({ width: 360, height: 740 });
+    await sees('#nodes', /leader/);
+    // What is wide scrolls in its own place.
+    await expect.poll(() => page.evaluate('document.documentElement.scrollWidth'), { timeout: 60_000 }).toBe(360);
+    /** Tab by Tab to the element that `selector` means. */
+    const tabTo = async (selector: string): Promise<void> => {
+      for (let tabs = 0; tabs < 60; tabs += 1) {
+        await page.keyboard.press('Tab');
+        if (await page.locator(selector).evaluate((found) => found === found.ownerDocument.activeElement)) return;
+      }
+      throw new Error(`no Tab leads to ${selector}`);
+    };
+    await tabTo('.wide:has(#nodes)');
+    await tabTo('#from');
+    await page.keyboard.press('Enter');
+    await sees('#entries', /found by keys/);
+    await tabTo('#tail');
+    await page.keyboard.press('Space');
+    await log.append('comes to whoever has no mouse');
+    await sees('#entries', /comes to whoever has no mouse/);
+    await tabTo('.entries');
+    await tabTo('#events');
+    await tabTo('#trim-to');
+    await page.keyboard.type(String(end));
+    // What Enter does first is harmless.
+    await page.keyboard.press('Enter');
+    await sees('#trim output', /would go, for good/);
+    await tabTo('#trim [name=act]');
+    await page.keyboard.press('Enter');
+    await sees('#trim output', /^the log goes from offset/);
+    await log.close();
   });
 
   it('says what is wrong while the leader is dead, and that it is over', async () => {

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { Cause } from '../../src/core/causes.ts';
 import { beginningOf } from '../../src/dashboard/beginning.ts';
 import { healthOf } from '../../src/dashboard/health.ts';
+import { asReached } from '../../src/dashboard/reached.ts';
 import { bytesText, durationText, exactText, payloadText } from '../../src/dashboard/texts.ts';
 import type { NodeStatus } from '../../src/node/status.ts';
 import { nodeStatus } from './status.ts';
@@ -124,4 +125,25 @@ it('JSON is shown as it was written: only the space between changes', () => {
   expect(shown('{"id":12345678901234567890, "id":\n1.0}')).toBe('{\n  "id": 12345678901234567890,\n  "id": 1.0\n}');
   const deep = shown(`${'['.repeat(1000)}${']'.repeat(1000)}`);
   expect(deep.length).toBeLessThan(2000 * 70);
+});
+
+describe('where a node is', () => {
+  it.each(['ws://0.0.0.0:7070', 'ws://[::]:7070'])('is where whoever looks has reached it, if it says %s, which leads nowhere', (url) => {
+    const [status] = at([1], 1) as [NodeStatus];
+    const said = {
+      ...status,
+      node: { ...status.node, url },
+      cluster: { ...status.cluster, nodes: status.cluster.nodes.map((one) => ({ ...one, url })) },
+    };
+    const reached = asReached(said, 'wss://log.example.com/node-1');
+    expect([reached.node.url, ...reached.cluster.nodes.map((one) => one.url)]).toEqual(Array(2).fill('wss://log.example.com/node-1'));
+    expect(healthOf({ ...reached, node: { ...reached.node, isDurable: false } }, [], 0).command).toBe(
+      'loglog doctor wss://log.example.com/node-1',
+    );
+  });
+
+  it('is where it says, otherwise', () => {
+    const [status] = at([1, 2, 3], 1) as [NodeStatus];
+    expect(asReached(status, 'ws://127.0.0.1:1')).toBe(status);
+  });
 });
