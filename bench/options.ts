@@ -144,6 +144,8 @@ interface Flags {
   readonly transfers?: number;
   readonly stability?: number;
   readonly storm: number;
+  readonly growthConnections?: number;
+  readonly growthSubscribers?: number;
   readonly uploadNodes: readonly number[];
   readonly uploadClients: readonly number[];
   readonly uploadSizes: readonly number[];
@@ -210,6 +212,8 @@ function makeCommand(scenarios: readonly Scenario[]): Command {
     .option('--transfers <n>', 'times that the office is handed over in each run of cluster-members (default: 100)', count)
     .option('--stability <s>', 'length of the full load under which no node may call an election (default: 20; 600 shows it)', positive)
     .option('--storm <n>', 'connections that storm one node of a cluster at once', count, 1000)
+    .option('--growth-connections <n>', 'connections that take turns in growth (default: 10000)', count)
+    .option('--growth-subscribers <n>', 'subscribers in growth (default: 1000)', count)
     .option('--upload-nodes <n,…>', 'nodes of the clusters of uploads', clusters, [3, 5])
     .option('--upload-clients <n,…>', 'clients of uploads; "nodes": as many as nodes', clients, [1, 0])
     .option('--upload-sizes <bytes,…>', 'sizes of the messages of uploads', payloads, [65_536, 1_048_576])
@@ -280,6 +284,8 @@ export function parseOptions(scenarios: readonly Scenario[], argv: readonly stri
       transfers: flags.transfers ?? (quick ? 5 : 100),
       stabilitySeconds: flags.stability ?? (quick ? 2 : 20),
       stormConnections: flags.storm,
+      growthConnections: flags.growthConnections ?? (quick ? 500 : 10_000),
+      growthSubscribers: flags.growthSubscribers ?? (quick ? 50 : 1000),
       restartEntries: flags.restartEntries ?? (quick ? 50_000 : 200_000),
       restartBytes: flags.restartSizes,
       uploadNodes: flags.uploadNodes,

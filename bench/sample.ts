@@ -116,6 +116,9 @@ export interface Sizes {
   /** Length of the full load under which no election may happen. */
   readonly stabilitySeconds: number;
   readonly stormConnections: number;
+  /** The many of `growth`. */
+  readonly growthConnections: number;
+  readonly growthSubscribers: number;
   /** Entries of the logs that restart-idle starts on, and their sizes, one measurement each. */
   readonly restartEntries: number;
   readonly restartBytes: readonly number[];

@@ -1,23 +1,39 @@
-// Load: consumers that read what is newest while others append, each pass from the end of the log less a number of entries.
+// Load: consumers that read what is newest while others append, each pass from where a number of entries follow.
 
-import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
-import { connect } from '../../src/client/index.ts';
+import { connect, type LogClient } from '../../src/client/index.ts';
 import { cpuSeconds, program } from './program.ts';
 import type { NewestParams, NewestResult } from './types.ts';
 
+interface Pass {
+  readonly found: number;
+  /** The last batch from which on it found as many as each pass has to. */
+  readonly next: number;
+}
+
+/** Reads from `from` to the end; `entries` or more must be there. */
+async function readNewest(log: LogClient, from: number, entries: number): Promise<Pass> {
+  const batches: { readonly offset: number; readonly before: number }[] = [];
+  let found = 0;
+  for await (const { offset, entryCount } of log.read({ from }).batches()) {
+    batches.push({ offset, before: found });
+    found += entryCount;
+  }
+  if (found < entries) throw new Error(`a pass found ${found} entries where there are ${entries}`);
+  const next = batches.findLast(({ before }) => found - before >= entries);
+  return { found, next: next?.offset ?? from };
+}
+
 program('newest', async (params: NewestParams): Promise<NewestResult> => {
   const logs = await Promise.all(Array.from({ length: params.consumers }, () => connect(params.log.urls)));
-  const passBytes = params.entries * (params.payloadBytes + ENTRY_OVERHEAD_BYTES);
   const run = async (seconds: number): Promise<{ readonly entries: number; readonly passes: number }> => {
     const deadline = performance.now() + seconds * 1000;
     let entries = 0;
     let passes = 0;
-    const consume = async (log: (typeof logs)[number]): Promise<void> => {
+    const consume = async (log: LogClient): Promise<void> => {
+      let from = params.from;
       while (performance.now() < deadline) {
-        const { end } = await log.end();
-        let found = 0;
-        for await (const batch of log.read({ from: end - passBytes }).batches()) found += batch.entryCount;
-        if (found < params.entries) throw new Error(`a pass found ${found} entries where there are ${params.entries}`);
+        const { found, next } = await readNewest(log, from, params.entries);
+        from = next;
         entries += found;
         passes += 1;
       }

@@ -7,7 +7,8 @@ import { ANNOUNCE_EARNED_HITS, ANNOUNCE_WAIT_MS } from '../../src/core/uploadLim
 import { encodeUpload } from '../../src/protocol/uploads.ts';
 import { frameEntries } from '../../test/server/support/entries.ts';
 import { RawClient } from '../../test/server/support/rawClient.ts';
-import { mustEnd, program } from './program.ts';
+import type { Lane } from './lane.ts';
+import { mustEnd, openLanes, program } from './program.ts';
 import type { TricklersParams, TricklersResult } from './types.ts';
 
 const PIECES = 4;
@@ -17,28 +18,30 @@ class Trickler {
   readonly #leader: RawClient;
   readonly #followers: readonly RawClient[];
   readonly #params: TricklersParams;
+  readonly #lane: Lane;
   #trust = 0;
   late = 0;
 
-  private constructor(params: TricklersParams, clients: readonly RawClient[]) {
-    const [leader, ...followers] = clients;
+  private constructor(params: TricklersParams, lane: Lane, clients: readonly RawClient[]) {
+    const leader = clients[params.leader];
     if (leader === undefined) throw new Error('there is no leader');
     this.#params = params;
+    this.#lane = lane;
     this.#leader = leader;
-    this.#followers = followers;
+    this.#followers = clients.filter((client) => client !== leader);
   }
 
-  static async connect(params: TricklersParams): Promise<Trickler> {
-    const clients = await Promise.all(params.urls.map((url) => RawClient.connect(url)));
+  static async connect(params: TricklersParams, lane: Lane): Promise<Trickler> {
+    const clients = await Promise.all(params.log.urls.map((url) => RawClient.connect(url)));
     await Promise.all(clients.map((client) => client.introduceUploads()));
-    return new Trickler(params, clients);
+    return new Trickler(params, lane, clients);
   }
 
-  /** One append. */
+  /** One append. Whatever was uploaded, the log has what the append says. */
   async appendOne(): Promise<void> {
     const { payloadBytes, manner, periodMs } = this.#params;
     const id = randomBytes(16);
-    const entries = frameEntries([randomBytes(payloadBytes)], []);
+    const entries = frameEntries([this.#lane.next()], []);
     const uploaded = manner === 'lying' ? frameEntries([randomBytes(payloadBytes)], []) : entries;
     const isLate = manner === 'late' && this.#trust >= ANNOUNCE_EARNED_HITS;
     const requestIds = this.#followers.map((client) => client.newId());
@@ -56,6 +59,7 @@ class Trickler {
       await sleep(periodMs / PIECES);
     }
     await (appended ?? this.#leader.appendUploaded(id, ALL_NODES, entries, 1));
+    this.#lane.acknowledgedTo(this.#lane.sent);
     this.#trust = isLate ? 0 : this.#trust + 1;
     if (isLate) this.late += 1;
   }
@@ -67,7 +71,8 @@ class Trickler {
 
 program('tricklers', async (params: TricklersParams): Promise<TricklersResult> => {
   let appends = 0;
-  const tricklers = await Promise.all(Array.from({ length: params.connections }, () => Trickler.connect(params)));
+  const lanes = openLanes(params.log, params.payloadBytes, params.connections);
+  const tricklers = await Promise.all(lanes.map((lane) => Trickler.connect(params, lane)));
   await Promise.all(
     tricklers.map(async (trickler) => {
       // They do not all come at once.

@@ -88,6 +88,16 @@ export interface InTurnResult {
   readonly latency: Latency;
 }
 
+/** Appends with `inFlight` under way over `connections`, each on the one whose turn it is. */
+export interface RotatingParams {
+  readonly log: LogTarget;
+  readonly connections: number;
+  readonly inFlight: number;
+  readonly payloadBytes: number;
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+}
+
 /** Appends at a fixed rate, each timed from the moment at which it was due. */
 export interface OpenLoopParams {
   readonly log: LogTarget;
@@ -135,13 +145,14 @@ export interface FanOutResult {
   readonly delivery: Latency;
 }
 
-/** Reads what is newest, again and again until the time is over: each pass begins at the end of the log less `entries`. */
+/** Reads what is newest, again and again until the time is over: each pass begins at the last batch with `entries` or more from it on. */
 export interface NewestParams {
   readonly log: LogTarget;
   readonly consumers: number;
-  /** Of each pass. All entries there must have `payloadBytes`. */
+  /** Where the first pass begins. */
+  readonly from: number;
+  /** Of each pass, at least. */
   readonly entries: number;
-  readonly payloadBytes: number;
   readonly warmUpSeconds: number;
   readonly seconds: number;
 }
@@ -386,8 +397,9 @@ export interface UploadsResult {
 
 /** Clients that upload in pieces until they are told to end. */
 export interface TricklersParams {
-  /** The leader's is the first. */
-  readonly urls: readonly string[];
+  readonly log: LogTarget;
+  /** Place of the leader's among its URLs. */
+  readonly leader: number;
   readonly connections: number;
   readonly payloadBytes: number;
   /** How long one upload takes. */
@@ -405,6 +417,7 @@ export interface Loads {
   append: { params: AppendParams; result: AppendResult };
   cut: { params: CutParams; result: CutResult };
   inTurn: { params: InTurnParams; result: InTurnResult };
+  rotating: { params: RotatingParams; result: InTurnResult };
   embedded: { params: EmbeddedParams; result: EmbeddedResult };
   embeddedMemory: { params: EmbeddedMemoryParams; result: EmbeddedMemoryResult };
   openLoop: { params: OpenLoopParams; result: OpenLoopResult };

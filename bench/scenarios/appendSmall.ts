@@ -18,7 +18,7 @@ export const appendSmall: Scenario = {
         what: 'of limit (b)',
         value: (rate / (bare.entries / bare.seconds)) * 100,
         unit: '%',
-        target: { is: 'at least', value: 70 },
+        target: { is: 'at least', value: 75 },
       },
       ...samples,
     ];

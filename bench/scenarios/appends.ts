@@ -11,9 +11,9 @@ export interface AppendRun {
   readonly samples: readonly Sample[];
 }
 
-/** Appends entries of `payloadBytes` to an empty log for the configured time. */
-export function measureAppends(context: Context, payloadBytes: number): Promise<AppendRun> {
-  return context.withNode(async (log) => {
+/** Appends entries of `payloadBytes` to an empty log for the configured time; `segmentBytes` only where the node is not as the command line says. */
+export function measureAppends(context: Context, payloadBytes: number, segmentBytes?: number): Promise<AppendRun> {
+  return context.withLogLog({ nodes: 1, ...(segmentBytes === undefined ? {} : { segmentBytes }) }, async (log) => {
     const result = await log.append(payloadBytes);
     const metrics = await log.running.node(1).metrics();
     const of = (name: string): number => metrics.get(name) ?? Number.NaN;

@@ -20,7 +20,7 @@ const SPARE = CLUSTER_NODES + 1;
 const LOAD_SECONDS = 300;
 const CHANGE_MS = 240_000;
 /** A change must not slow appends down by more than a node that is fed does (`cluster-catch-up`). */
-const MOST_SLOWER_PERCENT = 20;
+const MOST_SLOWER_PERCENT = 15;
 /** The longest that an append waits for a transfer, in p99 of appends without any. */
 const MOST_GAP = 5;
 /** So much is appended between two transfers. */

@@ -16,6 +16,7 @@ import { consumers } from './consumers.ts';
 import { embedded } from './embedded.ts';
 import { fairness } from './fairness.ts';
 import { fanOut } from './fanOut.ts';
+import { growth } from './growth.ts';
 import { limits } from './limits.ts';
 import { manyConnections } from './manyConnections.ts';
 import { memory } from './memory.ts';
@@ -57,6 +58,7 @@ export const SCENARIOS: readonly Scenario[] = [
   consumers,
   tail,
   fanOut,
+  growth,
   mixed,
   underAttack,
   fairness,

@@ -2,7 +2,7 @@
 
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
-import { eachSystem } from './systems.ts';
+import { eachSystem, heldAgainst } from './systems.ts';
 
 export const manyConnections: Scenario = {
   name: 'many-connections',
@@ -12,7 +12,8 @@ export const manyConnections: Scenario = {
     const { smallBytes: payloadBytes, connections, warmUpSeconds, seconds } = context.sizes;
     const bare = await context.limits.bareRoundTrip(connections);
     const lines: Sample[] = [];
-    const samples = await eachSystem(context, `${connections} connections`, async (system) => {
+    const group = `${connections} connections`;
+    const samples = await eachSystem(context, group, async (system) => {
       const result = await system.load('inTurn', { connections, isStorm: false, payloadBytes, warmUpSeconds, seconds });
       const rate = result.entries / result.seconds;
       const target = { is: 'at least', value: 60_000 } as const;
@@ -23,6 +24,9 @@ export const manyConnections: Scenario = {
       if (!system.isOwn) return;
       lines.push({ what: `${system.prefix}appends, of limit (b)`, value: (rate / (bare.entries / bare.seconds)) * 100, unit: '%' });
     });
-    return [...lines, ...samples];
+    const claims = heldAgainst(samples, group, [
+      { own: 'loglog', other: 'redis-always', number: 'appends', target: { is: 'at least', value: 1 } },
+    ]);
+    return [...lines, ...claims, ...samples];
   },
 };

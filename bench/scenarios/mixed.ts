@@ -1,7 +1,6 @@
 // Everything at once: appends at a fixed rate, consumers that read what is newest, and one that reads the log from its beginning, cold. The
 // appends are measured alone first, so that it shows what the readers cost them.
 
-import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { numberText } from '../report/report.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, LogUnderTest, Scenario } from '../scenario.ts';
@@ -9,7 +8,11 @@ import { onNodes } from './onNodes.ts';
 import { rateText } from './openLoop.ts';
 import { dropPageCache } from './pageCache.ts';
 
-async function measure(context: Context, log: LogUnderTest, from: number): Promise<Sample[]> {
+/** Of a log of which nothing was trimmed. */
+const LOG_START = 0;
+
+/** `hotFrom`: where the entries begin that are newest at first. */
+async function measure(context: Context, log: LogUnderTest, hotFrom: number): Promise<Sample[]> {
   const { smallBytes: payloadBytes, hotEntries, coldEntries, hotReaders, mixedRate: rate, warmUpSeconds, seconds } = context.sizes;
   const time = { warmUpSeconds, seconds };
   const appends = { payloadBytes, rate, ...time };
@@ -17,8 +20,8 @@ async function measure(context: Context, log: LogUnderTest, from: number): Promi
   const aloneCost = log.costLines({ ...alone, entries: alone.run.acknowledged }, 'appends alone');
   const [beside, hot, cold] = await Promise.all([
     log.load('openLoop', appends),
-    log.load('newest', { consumers: hotReaders, entries: hotEntries, payloadBytes, ...time }),
-    log.load('range', { from, warmUpFrom: from, entries: coldEntries, how: 'batches', ...time }),
+    log.load('newest', { consumers: hotReaders, from: hotFrom, entries: hotEntries, ...time }),
+    log.load('range', { from: LOG_START, warmUpFrom: LOG_START, entries: coldEntries, how: 'batches', ...time }),
   ]);
   context.keep(`${log.prefix}appends alone`, alone.latency);
   context.keep(`${log.prefix}appends beside readers`, beside.latency);
@@ -46,12 +49,12 @@ export const mixed: Scenario = {
     const { smallBytes, hotEntries, coldEntries } = context.sizes;
     return onNodes(context, [undefined], async (log) => {
       await log.fill(smallBytes, coldEntries);
-      const from = (await log.running.commit()) - coldEntries * (smallBytes + ENTRY_OVERHEAD_BYTES);
+      const hotFrom = await log.running.commit();
       // After a restart nothing of the log's beginning is in tail memory; what is appended then is.
       await log.restart();
       await log.fill(smallBytes, hotEntries);
       dropPageCache(log.running.directory);
-      return measure(context, log, from);
+      return measure(context, log, hotFrom);
     });
   },
 };

@@ -3,7 +3,7 @@
 import { sizeText } from '../machine/limits.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
-import { eachSystem } from './systems.ts';
+import { eachSystem, heldAgainst } from './systems.ts';
 
 export const oneInFlight: Scenario = {
   name: 'one-in-flight',
@@ -16,7 +16,8 @@ export const oneInFlight: Scenario = {
     const bare = await limits.bareRoundTrip(1);
     const floorMs = disk.p50Ms + bare.latency.p50Ms;
     const lines: Sample[] = [];
-    const samples = await eachSystem(context, sizeText(payloadBytes), async (system) => {
+    const group = sizeText(payloadBytes);
+    const samples = await eachSystem(context, group, async (system) => {
       const result = await system.load('inTurn', { connections: 1, isStorm: false, payloadBytes, warmUpSeconds, seconds });
       const { p50Ms } = result.latency;
       system.keep(result.latency);
@@ -28,6 +29,10 @@ export const oneInFlight: Scenario = {
         { what: '1 node: p50 to that of the limits', value: p50Ms / floorMs, unit: '×', target: { is: 'at most', value: 1.1 } },
       );
     });
-    return [...lines, ...samples];
+    const claims = heldAgainst(samples, group, [
+      { own: 'loglog', other: 'redis-always', number: 'p50', target: { is: 'at most', value: 0.9 } },
+      { own: 'loglog-3', other: 'etcd-3', number: 'p50', target: { is: 'at most', value: 0.4 } },
+    ]);
+    return [...lines, ...claims, ...samples];
   },
 };

@@ -5,13 +5,16 @@ import { numberText } from '../report/report.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
 import type { UnderTest } from '../underTest.ts';
-import { eachSystem } from './systems.ts';
+import { eachSystem, heldAgainst } from './systems.ts';
 
 /** `10 k/s`. */
 export function rateText(rate: number): string {
   if (rate >= 1e6 && rate % 1e5 === 0) return `${rate / 1e6} M/s`;
   return rate >= 1000 && rate % 1000 === 0 ? `${rate / 1000} k/s` : `${rate}/s`;
 }
+
+/** Where appends come so slowly, one is alone. */
+const LONE_RATE = 1000;
 
 async function measure(context: Context, system: UnderTest, rate: number): Promise<void> {
   const { smallBytes: payloadBytes, warmUpSeconds, seconds } = context.sizes;
@@ -41,6 +44,8 @@ export const openLoop: Scenario = {
     for (const rate of context.sizes.rates) {
       samples.push(...(await eachSystem(context, rateText(rate), (system) => measure(context, system, rate))));
     }
-    return samples;
+    const target = { is: 'at most', value: 1 } as const;
+    const claims = ['p50', 'p99'].map((number) => ({ own: 'loglog', other: 'redis-always', number, target }));
+    return [...heldAgainst(samples, rateText(LONE_RATE), claims), ...samples];
   },
 };

@@ -1,6 +1,5 @@
 // Reading small entries back, verified: hot from tail memory; cold from the disk, after a restart, with and without the page cache.
 
-import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import type { RangeResult } from '../load/types.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, LogUnderTest, Scenario } from '../scenario.ts';
@@ -10,6 +9,8 @@ import { dropPageCache } from './pageCache.ts';
 const HOT_TARGET = 2_000_000;
 /** Entries between the cold and the hot range: the warm-up of the cold read reads there. */
 const WARM_UP_ENTRIES = 300_000;
+/** Of a log of which nothing was trimmed. */
+const LOG_START = 0;
 
 /** Reads that went to the disk, of all nodes. */
 async function coldReads({ running }: LogUnderTest): Promise<number> {
@@ -21,9 +22,8 @@ function rate(result: RangeResult): number {
   return result.entries / result.seconds;
 }
 
-async function readHot(context: Context, log: LogUnderTest, end: number): Promise<Sample[]> {
-  const { smallBytes, hotEntries: entries, warmUpSeconds, seconds } = context.sizes;
-  const from = end - entries * (smallBytes + ENTRY_OVERHEAD_BYTES);
+async function readHot(context: Context, log: LogUnderTest, from: number): Promise<Sample[]> {
+  const { hotEntries: entries, warmUpSeconds, seconds } = context.sizes;
   const plan = { from, warmUpFrom: from, entries, warmUpSeconds, seconds };
   const before = await coldReads(log);
   const batches = await log.load('range', { ...plan, how: 'batches' });
@@ -38,10 +38,9 @@ async function readHot(context: Context, log: LogUnderTest, end: number): Promis
   ];
 }
 
-async function readCold(context: Context, log: LogUnderTest, from: number): Promise<Sample[]> {
-  const { smallBytes, coldEntries: entries, warmUpSeconds, seconds } = context.sizes;
-  const warmUpFrom = from + entries * (smallBytes + ENTRY_OVERHEAD_BYTES);
-  const plan = { from, warmUpFrom, entries, how: 'batches', warmUpSeconds } as const;
+async function readCold(context: Context, log: LogUnderTest, warmUpFrom: number): Promise<Sample[]> {
+  const { coldEntries: entries, warmUpSeconds, seconds } = context.sizes;
+  const plan = { from: LOG_START, warmUpFrom, entries, how: 'batches', warmUpSeconds } as const;
   const target = { is: 'at least', value: HOT_TARGET / 2 } as const;
   dropPageCache(log.running.directory);
   const storageBefore = log.running.storageReadBytes();
@@ -67,14 +66,17 @@ export const read: Scenario = {
   takes: 'loglog',
   run(context: Context): Promise<Sample[]> {
     const { smallBytes, hotEntries, coldEntries } = context.sizes;
-    const entries = coldEntries + WARM_UP_ENTRIES + hotEntries;
     return onNodes(context, [undefined], async (log) => {
-      await log.fill(smallBytes, entries);
-      const end = await log.running.commit();
-      const hot = await readHot(context, log, end);
+      // The log has entries of its own between those of clients, so where some begin is not told by their number.
+      await log.fill(smallBytes, coldEntries);
+      const warmUpFrom = await log.running.commit();
+      await log.fill(smallBytes, WARM_UP_ENTRIES);
+      const hotFrom = await log.running.commit();
+      await log.fill(smallBytes, hotEntries);
+      const hot = await readHot(context, log, hotFrom);
       // After a restart tail memory holds only the segment that is not sealed, so nothing of the log's beginning.
       await log.restart();
-      const cold = await readCold(context, log, end - entries * (smallBytes + ENTRY_OVERHEAD_BYTES));
+      const cold = await readCold(context, log, warmUpFrom);
       return [...hot, ...cold];
     });
   },

@@ -3,7 +3,7 @@
 import { sizeText } from '../machine/limits.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Scenario } from '../scenario.ts';
-import { eachSystem } from './systems.ts';
+import { eachSystem, heldAgainst } from './systems.ts';
 
 export const restartIdle: Scenario = {
   name: 'restart-idle',
@@ -22,7 +22,10 @@ export const restartIdle: Scenario = {
         // Nobody appends when they are killed, so little is left half done.
         system.note('kill -9, idle', killedMs / 1000, 's', { isCompared: true });
       });
-      samples.push(...found);
+      const claims = ['clean stop', 'kill -9, idle'].map((number) => {
+        return { own: 'loglog-3', other: 'etcd-3', number, target: { is: 'at most', value: 0.7 } } as const;
+      });
+      samples.push(...heldAgainst(found, group, claims), ...found);
     }
     return samples;
   },

@@ -1,6 +1,6 @@
 // What the scenarios that take all systems have in common: each system in turn, empty at first, in another order in each round.
 
-import type { Sample } from '../sample.ts';
+import type { Target as Goal, Sample } from '../sample.ts';
 import type { Context } from '../scenario.ts';
 import type { FoundSystem } from '../systems/system.ts';
 import type { UnderTest } from '../underTest.ts';
@@ -65,4 +65,28 @@ export async function eachSystem(
   context.distributions.push(...inOrder.flatMap(({ distributions }) => distributions));
   context.series.push(...inOrder.flatMap(({ series }) => series));
   return inOrder.flatMap(({ samples }) => samples);
+}
+
+/** A number of LogLog's that is held against the same one of another system, measured in the same round. */
+interface Claim {
+  /** Ids of both. */
+  readonly own: string;
+  readonly other: string;
+  /** The column of both. */
+  readonly number: string;
+  /** What LogLog's must be, divided by the other's. */
+  readonly target: Goal;
+}
+
+/** The lines of `claims` in the table of `group`. There is none of a system that was not measured. */
+export function heldAgainst(samples: readonly Sample[], group: string, claims: readonly Claim[]): Sample[] {
+  return claims.flatMap(({ own, other, number, target }) => {
+    const of = (id: string): number | undefined => {
+      return samples.find(({ beside }) => beside?.group === group && beside.number === number && beside.system === id)?.value;
+    };
+    const ownValue = of(own);
+    const otherValue = of(other);
+    if (ownValue === undefined || otherValue === undefined) return [];
+    return [{ what: `${group}, ${number}: ${own} to ${other}`, value: ownValue / otherValue, unit: '×', target }];
+  });
 }

@@ -18,11 +18,10 @@ const TRUST_SECONDS = 10;
 async function measure(context: Context, log: LogUnderTest, manner: TricklersParams['manner'], into: LatencyRecorder): Promise<void> {
   const { smallBytes: payloadBytes, seconds } = context.sizes;
   const { running } = log;
-  const leader = running.node(await running.leader()).url;
-  const urls = [leader, ...running.urls.filter((url) => url !== leader)];
+  const leader = (await running.leader()) - 1;
   const end = new AbortController();
-  const params = { urls, connections: CONNECTIONS, payloadBytes: PAYLOAD_BYTES, periodMs: PERIOD_MS, manner };
-  const beside = context.run('tricklers', params, { signal: end.signal, seconds: 600 });
+  const plan = { leader, connections: CONNECTIONS, payloadBytes: PAYLOAD_BYTES, periodMs: PERIOD_MS, manner };
+  const beside = log.load('tricklers', plan, { signal: end.signal });
   beside.catch(() => undefined);
   try {
     const { latency } = await log.load('openLoop', { payloadBytes, rate: RATE, warmUpSeconds: TRUST_SECONDS, seconds });

@@ -32,6 +32,8 @@ export interface LogLogPlan {
   readonly spin?: 'off';
   /** A node alone that asks for tokens, of which there are so many. */
   readonly tokens?: number;
+  /** Where it is not as the command line says. */
+  readonly segmentBytes?: number;
   /** Clients append as a producer. */
   readonly isOnce?: boolean;
 }
@@ -70,7 +72,7 @@ export class LogLogServers implements RunningSystem {
   private constructor(
     { sizes }: Place,
     directory: string,
-    { build, spin, isOnce = false }: LogLogPlan,
+    { build, spin, isOnce = false, segmentBytes = sizes.segmentBytes }: LogLogPlan,
     block: PortBlock | undefined,
     tls: Certificate | undefined,
     secret: readonly string[],
@@ -79,7 +81,7 @@ export class LogLogServers implements RunningSystem {
     this.#ca = tls?.ca;
     this.#isOnce = isOnce;
     this.tokens = tokens;
-    const { segmentBytes, slots, windowBytes, electionTimeoutMs } = sizes;
+    const { slots, windowBytes, electionTimeoutMs } = sizes;
     this.directory = directory;
     this.#build = build;
     this.#block = block;

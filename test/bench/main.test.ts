@@ -35,6 +35,41 @@ function resultsOf(scenario: string): string[] {
   return report.results.filter((line) => line.scenario === scenario).map(({ what }) => what);
 }
 
+describe('scenarios that read while others append', () => {
+  // Segments so small that the log's own entries are among what is read.
+  const small = [
+    '--segment-bytes',
+    '1048576',
+    '--hot-entries',
+    '20000',
+    '--cold-entries',
+    '100000',
+    '--nodes',
+    '1',
+    '--systems',
+    'loglog',
+    '--check',
+  ];
+  const few = ['--growth-connections', '5', '--growth-subscribers', '12', '--mixed-rate', '500', '--fan-out-rate', '100'];
+
+  it('run to their end, whatever the log has of its own in between', async () => {
+    const file = join(folder, 'reads.json');
+    await run(process.execPath, [MAIN, 'read', 'mixed', 'growth', ...SIZES, ...small, ...few, '--dir', folder, '--json', file]);
+    const { runs, results } = JSON.parse(readFileSync(file, 'utf8')) as Report;
+    expect(runs.map(({ scenario }) => scenario)).toEqual(['limits', 'read', 'growth', 'mixed']);
+    const of = (what: string): number | undefined => results.find((line) => line.what === what)?.median;
+    for (const what of [
+      '1 node: hot, in batches',
+      '1 node: cold, in the page cache',
+      '1 node: 2 hot readers together',
+      '1 node: cold reader',
+    ])
+      expect(of(what), what).toBeGreaterThan(0);
+    expect(of('1 in flight over 5 connections: time of an append to that over 1')).toBeGreaterThan(0);
+    expect(of('12 subscribers: payload delivered to that of 10')).toBeGreaterThan(0);
+  }, 300_000);
+});
+
 describe('the bench', () => {
   it('measures the limits before all else, though nobody asked for them', () => {
     expect(report.runs.map(({ scenario }) => scenario)).toEqual(['limits', 'one-in-flight', 'tail']);
