@@ -90,12 +90,19 @@ export class Levels {
     else this.#dueSinceMs ??= nowMs;
     if (this.#dueSinceMs === undefined || nowMs - this.#dueSinceMs < config.autoFinalizeAfter) return;
     this.#dueSinceMs = undefined;
-    log.info(
-      `all nodes know level ${this.#ports.newest} of the log, and have for long: this one, which leads, raises it; older builds cannot take part any more`,
-    );
-    this.request(true).catch((thrown: unknown) => {
-      if (thrown instanceof LogError) log.warn(`the level of the log was not raised: ${thrown.message}`);
-      else broke(thrown);
+    const { newest } = this.#ports;
+    // Said when it is done: until then a node may come back that keeps it from being so.
+    const done = ({ level }: LevelStatus): void => {
+      if (level < newest) return;
+      log.info(
+        `all nodes have known level ${newest} of the log for long, so this one, which leads, has raised it; older builds cannot take part any more`,
+      );
+    };
+    this.request(true).then(done, (thrown: unknown) => {
+      if (!(thrown instanceof LogError)) broke(thrown);
+      else if (thrown.outcome === 'unknown')
+        log.warn(`it is not known whether the log has level ${newest}, which was due: ${thrown.message}`);
+      else log.warn(`the level of the log was not raised to ${newest}, which was due: ${thrown.message}`);
     });
   }
 

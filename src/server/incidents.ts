@@ -13,7 +13,7 @@ const CLOSED = {
   unread_answers: 'left too many answers unread, and was cut',
   unread_total: 'was cut, because all together left too much unread, and it owed most',
   unauthenticated: 'did not show who it is, and was refused (4004, HTTP 401)',
-  token_ended: 'stood on a token that was revoked, or has expired, and was closed with 4005',
+  token_ended: 'stood on a token, or a certificate, that holds no more, and was closed with 4005',
   quota: 'is over its quota, and was closed with 4006',
   error: 'got a fatal error, and was closed',
   stranger: 'had not shown who it is, and was closed, because newer ones found no place',

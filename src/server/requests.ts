@@ -35,10 +35,11 @@ import { COUNTS, isOverQuota } from './accounts.ts';
 import { Answers } from './answers.ts';
 import { AppendRequests, type AppendTargets, type RequestLimits } from './appendRequests.ts';
 import type { Audit } from './audit.ts';
+import { endingText } from './holder.ts';
 import { isKnownRequest } from './knownRequests.ts';
 import { LeaderRequests, type LeaderTargets } from './leaderRequests.ts';
 import { forbidden, scopeNeeded } from './rights.ts';
-import { ENDINGS, type Session } from './session.ts';
+import type { Session } from './session.ts';
 
 /** Room above the largest batch, so that a slightly too large one gets an answer that says so before uWS closes the connection. */
 const MESSAGE_SLACK_BYTES = 64 * 1024;
@@ -146,8 +147,8 @@ export class Requests {
     const { requestId, opcode } = request;
     // It has its number in its chain like any other append that is refused.
     if (opcode === APPEND) conditionOf(session, request);
-    const { ending, rights } = session;
-    if (ending !== undefined) session.sendError(requestId, ending, 0, ENDINGS[ending]);
+    const { ending, rights, identity } = session;
+    if (ending !== undefined) session.sendError(requestId, ending, 0, endingText(ending, identity?.kind ?? 'token'));
     else session.sendError(requestId, 'FORBIDDEN', needed, forbidden(rights, needed));
   }
 

@@ -80,5 +80,5 @@ export function scopeNeeded(opcode: number, given: number): number {
 /** Why whoever has `scopes` may not do what needs the bit `needed`. */
 export function forbidden(scopes: number, needed: number): string {
   const has = scopes === ALL_SCOPES ? 'all' : scopeNames(scopes).join(', ');
-  return `this needs the scope ${scopeNames(needed).join()}, and what was shown to this node has ${has}: use another token`;
+  return `this needs the scope ${scopeNames(needed).join()}, and what was shown to this node has ${has}: show a token, or a certificate, that has it`;
 }

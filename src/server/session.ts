@@ -31,7 +31,7 @@ import { encodeUploaded } from '../protocol/uploads.ts';
 import { type Account, outWaitMs } from './accounts.ts';
 import { type Actor, actorText } from './audit.ts';
 import type { ClientSocket } from './clientSocket.ts';
-import type { Ending, Holder } from './holder.ts';
+import { type Ending, endingText, type Holder } from './holder.ts';
 import type { CloseReason, Incidents } from './incidents.ts';
 import { SendAccount, type SendBudget } from './sendBudget.ts';
 
@@ -49,12 +49,6 @@ const INCIDENT_OF: Readonly<Record<number, CloseReason>> = {
   [CLOSE_TOKEN_ENDED]: 'token_ended',
   [CLOSE_QUOTA]: 'quota',
   [CLOSE_POLICY]: 'error',
-};
-
-/** What is said to a client whose token holds no more. */
-export const ENDINGS: Readonly<Record<Ending, string>> = {
-  TOKEN_REVOKED: 'this token was revoked: ask for another one',
-  TOKEN_EXPIRED: 'this token has expired: ask for another one',
 };
 
 let sessionCount = 0;
@@ -239,7 +233,7 @@ export class Session implements Caller, Holder, Actor {
     if (this.isClosed) return true;
     // What it asked for is answered first, if that comes soon: it may be the very revocation of its own token.
     if (this.unacknowledgedAppends + this.asked > 0 && !isLast) return false;
-    this.turnAway(0, why, ENDINGS[why], CLOSE_TOKEN_ENDED);
+    this.turnAway(0, why, endingText(why, this.identity?.kind ?? 'token'), CLOSE_TOKEN_ENDED);
     return true;
   }
 

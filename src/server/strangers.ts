@@ -8,8 +8,9 @@ import type { Loop, Timer } from '../node/loop.ts';
 import { CLOSE_UNAUTHENTICATED, requestIdOf, tokenOf } from '../protocol/client.ts';
 import { encodeShortHello } from '../protocol/greeting.ts';
 import type { Denial, Doorkeeper } from './doorkeeper.ts';
+import { endingText } from './holder.ts';
 import type { Incidents } from './incidents.ts';
-import { ENDINGS, type Session } from './session.ts';
+import type { Session } from './session.ts';
 
 /** A connection as the listener knows it. */
 export interface Stranger {
@@ -27,7 +28,8 @@ export interface StrangersPorts<S extends Stranger> {
   admit(stranger: S, identity: Identity): void;
 }
 
-const NO_TOKEN = 'this node asks who its clients are: show a token in AUTHENTICATE, the first message, or in the header Authorization';
+const NO_TOKEN =
+  'this node asks who its clients are: show a token in AUTHENTICATE, the first message, or in the header Authorization; or a certificate that its rules allow something';
 const NO_SUCH_TOKEN = 'this node takes no such token';
 const NOT_SETTLED = 'this node has not heard its leader for a while, and lets nobody in by a token meanwhile: try another node, or later';
 const NO_PLACE = 'this node has no place for another client now: try another one, or later';
@@ -120,7 +122,8 @@ export class Strangers<S extends Stranger> {
 
   #deny(stranger: S, requestId: number, denial: Denial): void {
     if (denial === 'unsettled') stranger.session.fail(requestId, 'NOT_LEADER', NOT_SETTLED);
-    else if (denial === 'expired') stranger.session.turnAway(requestId, 'TOKEN_EXPIRED', ENDINGS.TOKEN_EXPIRED, CLOSE_UNAUTHENTICATED);
+    else if (denial === 'expired')
+      stranger.session.turnAway(requestId, 'TOKEN_EXPIRED', endingText('TOKEN_EXPIRED', 'token'), CLOSE_UNAUTHENTICATED);
     else this.#refuse(stranger, requestId, NO_SUCH_TOKEN);
   }
 

@@ -55,6 +55,12 @@ export interface Vote {
   readonly commit: number;
 }
 
+/** Whether a restore into `directory` has not come to its end: it was cut short, or runs. What it leaves is no data directory until then. */
+export function isUnfinishedRestore(disk: Disk, directory: string): boolean {
+  const names = disk.list(directory);
+  return names.includes(RESTORE_FILE) && !names.includes(IDENTITY_FILE);
+}
+
 /**
  * Reads the identity of `directory`; undefined when it is empty and can become a data directory. Throws a LogError
  * `NOT_A_DATA_DIRECTORY` when it holds files of somebody else.
@@ -65,7 +71,7 @@ export function readIdentity(disk: Disk, directory: string): Identity | undefine
     return decodeIdentity(readFile(disk, file, MAX_IDENTITY_BYTES), file);
   }
   const names = disk.list(directory);
-  if (names.includes(RESTORE_FILE)) {
+  if (isUnfinishedRestore(disk, directory)) {
     throw new LogError(
       'NOT_A_DATA_DIRECTORY',
       `${directory} is not a LogLog data directory yet: a restore into it did not come to its end; run loglog restore again, or remove the directory`,

@@ -11,7 +11,7 @@ import { planRecovery, RECOVER_RANDOM_BYTES, recoverCluster } from '../../src/ge
 import { survivorIn } from '../../src/generation/survivors.ts';
 import { type Identity, readIdentity, readVote, writeIdentity, writeVote } from '../../src/storage/dataDirectory.ts';
 import type { FileHandle } from '../../src/storage/disk.ts';
-import { isOurTemporary } from '../../src/storage/names.ts';
+import { indexName, isOurTemporary, RESTORE_FILE, segmentName } from '../../src/storage/names.ts';
 import { NodeDisk } from '../../src/storage/nodeDisk.ts';
 import { Random } from '../assembly/random.ts';
 import { makeBatch } from '../crash/batches.ts';
@@ -206,6 +206,25 @@ describe('a directory on which something is unfinished', () => {
       },
     ]);
     expect(found).toHaveLength(1);
+  });
+
+  test.each([
+    ['that has begun', []],
+    ['in the middle', [segmentName(0), indexName(0), segmentName(65536)]],
+    ['that had only to be made a log', [segmentName(0), indexName(0), 'vote']],
+  ])('E178: a restore %s is to be run again', (_what, names) => {
+    const directory = join(temporaryDirectory(), 'data');
+    mkdirSync(directory);
+    for (const name of [RESTORE_FILE, ...names]) writeFileSync(join(directory, name), '');
+    const todo = `unless it runs now, run it again: loglog restore FOLDER ${directory}; or remove the directory: all that is in it is in the backup, too`;
+    const seen = 'a loglog restore into it has not come to its end';
+    expect(look(directory)).toEqual([{ code: 'UNFINISHED', severity: 'problem', about: directory, seen, expected: 'one that did', todo }]);
+  });
+
+  test('a restore that had only to say that it was over is a log', () => {
+    const { directory } = makeLog();
+    writeFileSync(join(directory, RESTORE_FILE), '');
+    expect(look(directory)).toEqual([]);
   });
 });
 

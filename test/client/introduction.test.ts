@@ -95,7 +95,9 @@ describe('a client', () => {
     server.onGreeting = () => Uint8Array.from([0x81, 2, 2, 0, ...new Array(4).fill(0), 1, ...new Array(15).fill(0)]);
     await expect(server.connect()).rejects.toMatchObject({
       code: 'UNAUTHENTICATED',
-      message: expect.stringContaining('it asks for a token, and this client has none'),
+      message: expect.stringContaining(
+        'it asks for a token, and this client has none, nor a certificate that is allowed anything there: give it',
+      ),
     });
     expect(server.dialed).toHaveLength(1);
   });

@@ -8,7 +8,7 @@ import { formatNodes, type NodeSet } from '../../core/nodeSet.ts';
 import type { Generation } from '../../format/controlEntries.ts';
 import { unfinishedRun } from '../../format/identity.ts';
 import { generationIn, lastTermIn } from '../../generation/survivors.ts';
-import type { Identity } from '../../storage/dataDirectory.ts';
+import { type Identity, isUnfinishedRestore } from '../../storage/dataDirectory.ts';
 import { isDamage } from '../../storage/examiner.ts';
 import { fileSystemOf } from '../../storage/fileSystem.ts';
 import { NodeDisk } from '../../storage/nodeDisk.ts';
@@ -36,7 +36,8 @@ function examine(disk: NodeDisk, directory: string): DirectoryFacts | Finding {
         'a LogLog that knows what is in it',
         'run the newest LogLog that has run on it: npm view loglogd version',
       );
-    if (thrown.code === 'NOT_A_DATA_DIRECTORY')
+    if (thrown.code === 'NOT_A_DATA_DIRECTORY') {
+      if (isUnfinishedRestore(disk, directory)) return unfinishedRestore(directory);
       return finding(
         'NOT_A_LOG',
         directory,
@@ -44,8 +45,16 @@ function examine(disk: NodeDisk, directory: string): DirectoryFacts | Finding {
         'the data directory of a node',
         'name the directory that its node was started with (--data)',
       );
+    }
     return finding('DAMAGED', directory, thrown.message, 'files that can be read', 'look at the disk (dmesg), and at who owns the files');
   }
+}
+
+/** A restore that was cut short, or runs: the directory is no log, and has nothing of its own. */
+function unfinishedRestore(directory: string): Finding {
+  const seen = 'a loglog restore into it has not come to its end';
+  const todo = `unless it runs now, run it again: loglog restore FOLDER ${directory}; or remove the directory: all that is in it is in the backup, too`;
+  return finding('UNFINISHED', directory, seen, 'one that did', todo);
 }
 
 /** What is wrong with the disk for who only has to finish there. */

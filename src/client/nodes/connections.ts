@@ -319,7 +319,7 @@ export function unreachableError(failures: readonly Failure[]): LogError {
   const reasons = failures.map(({ text }) => text).join('; ');
   const refused = failures.find(({ kind }) => kind === 'unauthenticated');
   if (refused !== undefined) {
-    const sentence = `No node takes what this client shows: ${reasons}. Ask for a token that holds, with the scopes that are needed.`;
+    const sentence = `No node takes what this client shows: ${reasons}. Ask for a token, or a certificate, that holds, with the scopes that are needed.`;
     return new LogError(refused.code ?? 'UNAUTHENTICATED', sentence);
   }
   if (failures.length > 0 && failures.every(({ kind }) => kind === 'otherGeneration')) {

@@ -15,7 +15,8 @@ import type { OpenTransport, Transport } from './transport.ts';
  */
 export type FailureKind = 'temporary' | 'final' | 'certificate' | 'otherCluster' | 'otherGeneration' | 'unauthenticated';
 
-const NO_TOKEN = 'it asks for a token, and this client has none: give it one with the option token, LOGLOG_TOKEN or --token-file';
+const NO_TOKEN =
+  'it asks for a token, and this client has none, nor a certificate that is allowed anything there: give it a token with the option token, LOGLOG_TOKEN or --token-file, or such a certificate';
 
 /** Why an attempt came to nothing; the message is a clause, without secrets. */
 export class DialFailure extends Error {
