@@ -28,8 +28,8 @@ export interface AdmissionPorts {
   saveStanding(identity: Identity, standing: Standing): Identity;
   /** Makes durable that the log begins at `start`, after an entry of `before`, with nothing if `isEmpty`; returns when it is. */
   saveStart(identity: Identity, start: number, before: EntryTerm, isEmpty: boolean): Identity;
-  /** Makes durable which generation of the log this node has; returns when it is. */
-  saveGeneration(identity: Identity, generation: string): Identity;
+  /** Makes durable which generation of the log this node has, and with it which nodes there are, unless they are undefined; returns when it is. */
+  saveGeneration(identity: Identity, generation: string, nodes: readonly NodeId[] | null | undefined): Identity;
   /** Makes durable which nodes there are; returns when it is. */
   saveNodes(identity: Identity, nodes: readonly NodeId[] | null): Identity;
   /** Makes durable that nothing before the start is left; returns when it is. */
@@ -84,15 +84,19 @@ export class Admission {
     this.#identity = this.#ports.saveStart(this.#identity, start, before, isEmpty);
   }
 
-  /** What is committed here is of generation `id`: durable when this returns. Throws a LogError `DAMAGE` where this directory is of another one. */
-  saveGeneration(id: string): void {
+  /**
+   * What is committed here is of generation `id`, and `nodes` as for {@link saveNodes}, unless they are undefined: durable, both at once, when this returns. Throws a
+   * LogError `DAMAGE` where this directory is of another generation.
+   */
+  saveGeneration(id: string, nodes: readonly NodeId[] | null | undefined): void {
     const { generation } = this.#identity;
     if (generation !== undefined && generation !== id)
       throw new LogError(
         'DAMAGE',
         `node.json says that this directory is of generation ${generation} of the log, and what is committed in it is of generation ${id}: files of two directories are mixed; nothing was changed`,
       );
-    if (generation === undefined) this.#identity = this.#ports.saveGeneration(this.#identity, id);
+    if (generation === undefined) this.#identity = this.#ports.saveGeneration(this.#identity, id, nodes);
+    else if (nodes !== undefined) this.saveNodes(nodes);
   }
 
   /** The log says which nodes there are, and that is committed: `nodes`, null for this one alone. Durable when this returns. */

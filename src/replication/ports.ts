@@ -44,8 +44,11 @@ export interface ReplicaPorts {
   takesUploads(node: NodeId): boolean;
   /** Staging row `row` is not needed any more: its upload is part of the log, or (`isPlaced` false) could not be. */
   placed(row: number, isPlaced: boolean): void;
-  /** What is committed here is of this generation: durable in node.json when this returns. Throws a LogError `DAMAGE` where that says another one. */
-  saveGeneration(id: string): void;
+  /**
+   * What is committed here is of this generation; `nodes` as for {@link saveNodes}, or undefined: they stay as they are. Durable in node.json, both at once, when this
+   * returns. Throws a LogError `DAMAGE` where that says another generation.
+   */
+  saveGeneration(id: string, nodes: readonly NodeId[] | null | undefined): void;
   /** Ids of the nodes that the log has, this one among them, null for this one alone, by what is committed: durable in node.json when this returns. */
   saveNodes(nodes: readonly NodeId[] | null): void;
   /** The log seals a segment, by an entry that ends at log offset `by`, which may not be committed yet. */

@@ -413,9 +413,8 @@ export class Replica {
 
   /** Tells the other threads, once a turn. */
   #publish(): void {
-    this.#notes.noteNodes();
     const turn = this.#turnState;
-    if ((turn.hasCommitted || turn.hasRoleNews) && this.#notes.noteGeneration()) turn.hasRoleNews = true;
+    if (this.#notes.note(turn.hasCommitted || turn.hasRoleNews)) turn.hasRoleNews = true;
     this.#feeder.publish();
     const nodes = this.#nodes.news();
     if (nodes !== undefined) this.#ports.nodes(nodes);

@@ -175,9 +175,18 @@ export function saveDamaged(disk: Disk, directory: string, identity: Identity, h
   return changed(disk, directory, identity, { standing: 'damaged', beforeDamage: standing });
 }
 
-/** Makes durable which generation of the log this directory has. Only one thread of a running node may change its identity. */
-export function saveGeneration(disk: Disk, directory: string, identity: Identity, generation: string): Identity {
-  return changed(disk, directory, identity, { generation });
+/**
+ * Makes durable which generation of the log this directory has, and in the same write the ids of the log's nodes, unless they are undefined: with one and without the
+ * other it would say that nobody else has the log. Only one thread of a running node may change its identity.
+ */
+export function saveGeneration(
+  disk: Disk,
+  directory: string,
+  identity: Identity,
+  generation: string,
+  nodes: readonly number[] | null | undefined,
+): Identity {
+  return changed(disk, directory, identity, { generation, ...(nodes === undefined ? {} : { nodes }) });
 }
 
 /** Makes durable with which data directory the founder admits node `id`. Only one thread of a running node may change its identity. */

@@ -55,7 +55,7 @@ interface FoundLog {
  */
 export function foundNodes(context: StorageContext, log: FoundLog): FoundNodes {
   const { identity, memory } = context;
-  // A log of before generations that was trimmed or restored begins anywhere; who was told to begin anew, and has ids of a set in node.json, knows its generation (DurableNotes.noteNodes).
+  // A log of before generations that was trimmed or restored begins anywhere; who was told to begin anew, and has ids of a set in node.json, knows its generation (DurableNotes).
   if (log.start === log.end) return { ...NOTHING, isUnknown: identity.startTerm > 0 && identity.generation !== undefined };
   if (new LogFold(memory).level < MEMBERS_LEVEL) return NOTHING;
   const segments = segmentsFrom(log);

@@ -77,7 +77,7 @@ function portsOf(
     saveStanding: (before, standing) => saveStanding(disk, directory, before, standing),
     saveStart: (before, start, entry, isEmpty) => saveStart(disk, directory, before, start, entry, isEmpty),
     saveRemoved: (before) => saveRemoved(disk, directory, before),
-    saveGeneration: (before, generation) => saveGeneration(disk, directory, before, generation),
+    saveGeneration: (before, generation, nodes) => saveGeneration(disk, directory, before, generation, nodes),
     saveNodes: (before, nodes) => saveNodes(disk, directory, before, nodes),
     readCold: (range, buffer, done) => {
       assert(cluster !== undefined, 'only a cluster feeds other nodes');

@@ -50,8 +50,12 @@ it('is told by a voter only: a node that is new may be on its way through an ear
 it('is told by a node that joins only where the set of it has that node: others it only passes', () => {
   const memory = smallMemory();
   // Who joins a log that says its nodes has no list of them.
-  const saved: (readonly number[] | null)[] = [];
-  const joiner = new TestReplica(memory, [], emptyLog(), 0, { standing: 'stranger', saveNodes: (nodes) => saved.push(nodes) });
+  const saved: unknown[] = [];
+  const joiner = new TestReplica(memory, [], emptyLog(), 0, {
+    standing: 'stranger',
+    saveGeneration: (id, nodes) => saved.push([id, nodes]),
+    saveNodes: (nodes) => saved.push(nodes),
+  });
   const { instance } = joiner.replica.raft.settings;
   const member = (id: number, directory: string, role: Member['role']): Member => ({
     id,
@@ -75,13 +79,30 @@ it('is told by a node that joins only where the set of it has that node: others 
   const feed = (from: number, to: number): void => {
     const prevTerm = from === 0 ? 0 : 1;
     joiner.follow(2, { round: from + 1, term: 1, prevTerm, prevOffset: from, commit: to }, source.bytes.slice(at + from, at + to));
+  };
+  const sync = (): void => {
     memory.setWord(WORD.DURABLE, memory.tail);
     joiner.replica.durableMoved();
   };
   feed(0, first);
+  sync();
   expect([joiner.replica.raft.standing, memory.generationId, memory.knownGeneration]).toEqual(['voter', GENERATION.id, NO_INSTANCE]);
   // Ids without a generation would count at a start at which the log has begun anew, and is empty.
   expect(saved).toEqual([]);
+  // Nor is a generation noted without them: with it, and no ids, a directory says that nobody else has the log (E185).
   feed(first, second);
-  expect([memory.knownGeneration, saved]).toEqual([GENERATION.id, [[1, 2]]]);
+  expect([memory.commit, memory.durable, memory.knownGeneration, saved]).toEqual([second, first, NO_INSTANCE, []]);
+  sync();
+  expect([memory.knownGeneration, saved]).toEqual([GENERATION.id, [[GENERATION.id, [1, 2]]]]);
+  // Those that come later stand alone.
+  const third = own(
+    KIND_CONFIGURATION,
+    configurationPayload([member(1, instance, 'learner'), leading, member(3, '3'.repeat(16), 'learner')]),
+  );
+  feed(second, third);
+  sync();
+  expect(saved).toEqual([
+    [GENERATION.id, [1, 2]],
+    [1, 2, 3],
+  ]);
 });

@@ -90,9 +90,10 @@ export function raftPorts(process: Process, events: RaftPartEvents): RaftHostPor
     },
     saveStart: (before, start, entry, isEmpty) => saved(before, saveStart(disk, DIRECTORY, before, start, entry, isEmpty)),
     saveRemoved: (before) => saved(before, saveRemoved(disk, DIRECTORY, before)),
-    saveGeneration: (before, generation) => {
+    saveGeneration: (before, generation, nodes) => {
       checkGeneration(process, before.standing, generation);
-      return saved(before, saveGeneration(disk, DIRECTORY, before, generation));
+      if (nodes !== undefined) checker.replacesList(process);
+      return saved(before, saveGeneration(disk, DIRECTORY, before, generation, nodes));
     },
     saveNodes: (before, nodes) => {
       checker.replacesList(process);

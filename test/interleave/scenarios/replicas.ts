@@ -26,7 +26,8 @@ export interface Handlers {
   readonly peers?: readonly Peer[];
   /** How far it may take part, when it starts; without it as a voter. */
   readonly standing?: Standing;
-  /** Told which ids node.json is to have. */
+  /** Told of which generation, and which ids, node.json is to have. */
+  readonly saveGeneration?: ReplicaPorts['saveGeneration'];
   readonly saveNodes?: ReplicaPorts['saveNodes'];
   /** Told of what is sent with entries; without it none are. */
   readonly sendEntries?: (to: NodeId, message: PeerMessage) => void;
@@ -82,7 +83,8 @@ export class TestReplica {
         released?.();
       },
       truncate: (offset) => handlers.truncate?.(offset),
-      saveNodes: (nodes) => handlers.saveNodes?.(nodes),
+      saveGeneration: (id, ids) => handlers.saveGeneration?.(id, ids),
+      saveNodes: (ids) => handlers.saveNodes?.(ids),
     };
     this.replica = new Replica({
       settings: {
