@@ -4,70 +4,19 @@ import { LogError } from '../core/errors.ts';
 import { NO_INSTANCE } from '../core/ids.ts';
 import { MAX_NODE_ID } from '../core/limits.ts';
 import type { MemberChange } from '../core/memberChanges.ts';
-import { MAX_HOST_BYTES, majorityOf } from '../core/members.ts';
-import type { ListedMember, MembersAnswer } from '../protocol/members.ts';
+import { MAX_HOST_BYTES } from '../core/members.ts';
+import type { MembersAnswer } from '../protocol/members.ts';
 import { AbortedError, offAbort, onAbort } from './aborts.ts';
 import { type AskLeaderPorts, askLeader } from './askLeader.ts';
 import { checkBoolean, checkInteger, checkSignal, MAX_TIMER_MS } from './checks.ts';
 import { describe } from './describe.ts';
+import { isGone, membersOf, onceJoined, without } from './listedMembers.ts';
 import type { LogMember, LogMemberRole, LogMemberState, LogMembers, MemberProgress, MembersChange } from './logMembers.ts';
 import { CHANGE_MEMBERS_OPTIONS, checkOptions, MEMBER_ADDRESS_OPTIONS, MEMBERS_OPTIONS, NEW_MEMBER_OPTIONS } from './optionNames.ts';
 import type { ChangeMembersOptions, MemberAddress, MembersOptions, NewMember } from './options.ts';
 
 /** Between two looks at a node that joins, and two attempts at one that has not come. */
 const LOOK_MS = 500;
-
-function stateOf(node: ListedMember, { leader }: MembersAnswer): LogMemberState {
-  if (node.id === leader) return 'leads';
-  if (!node.isConnected) return node.lastContactMs === 0 && node.durable === null ? 'unknown' : 'unreachable';
-  if (node.feed === 'replicating') return 'current';
-  if (node.feed === 'catchingUp') return 'joining';
-  return node.feed === 'cannotBeFed' ? 'cannotBeFed' : 'unknown';
-}
-
-function memberOf(node: ListedMember, answer: MembersAnswer): LogMember {
-  const { id, role, instance, host, port, peerPort, url, counts, durable, lastContactMs, levels } = node;
-  const { start, end } = answer;
-  const has = durable === null ? null : Math.max(0, Math.min(durable, end) - start);
-  return {
-    id,
-    role: role ?? 'unknown',
-    state: stateOf(node, answer),
-    instance: instance === NO_INSTANCE ? null : instance,
-    host,
-    port,
-    peerPort,
-    url,
-    counts,
-    percent: has === null ? null : end === start ? 100 : Math.floor((has / (end - start)) * 100),
-    lagBytes: has === null ? null : end - start - has,
-    lastContactMs: lastContactMs === 0 ? null : lastContactMs,
-    newestLevel: levels?.highest ?? null,
-  };
-}
-
-/** How many count of these, and what that says of failures. A node counts as there where the leader hears and feeds it. */
-export function tolerance(members: readonly LogMember[]): Pick<LogMembers, 'voters' | 'quorum' | 'toleratedFailures'> {
-  const voters = members.filter(({ role }) => role === 'voter' || role === 'unknown');
-  const quorum = majorityOf(voters.length);
-  const there = voters.filter(({ state, counts }) => state === 'leads' || (state === 'current' && counts));
-  return { voters: voters.length, quorum, toleratedFailures: Math.max(0, there.length - quorum) };
-}
-
-function membersOf(answer: MembersAnswer): LogMembers {
-  const { isInLog, isSettled, level, newestLevel, leader, term, nodes } = answer;
-  const members = nodes.map((node) => memberOf(node, answer));
-  return { members, isInLog, isSettled, level, newestLevel, leader, term, ...tolerance(members) };
-}
-
-/** The same once each that is to become a voter is one, and is there. */
-function onceJoined(set: LogMembers): LogMembers {
-  const members = set.members.map((member): LogMember => {
-    if (member.role !== 'learner') return member;
-    return { ...member, role: 'voter', counts: true, state: member.state === 'leads' ? 'leads' : 'current' };
-  });
-  return { ...set, members, ...tolerance(members) };
-}
 
 /** What a change that was asked for twice says, if it was done the first time. */
 const DONE_BEFORE: Readonly<Record<MemberChange['kind'], string>> = {
@@ -169,11 +118,10 @@ export class MemberWork {
     }
     const before = await this.list();
     const going = before.members.find(({ id }) => id === old);
-    if (going === undefined) throw unknownMember(old, before);
     const coming = before.members.find(({ id }) => id === nextId);
+    if (going === undefined) throw unknownMember(old, before, restOfReplacement(coming));
     const isFed = coming === undefined ? typeof next !== 'number' : coming.role === 'reader';
-    const isGone = going.state === 'unreachable' || going.state === 'unknown';
-    if (isGone && isFed && !this.#isDryRun) return this.#replaceGone(before, old, next);
+    if (isGone(going) && isFed) return this.#isDryRun ? this.#talkOfGone(before, old, next) : this.#replaceGone(before, old, next);
     const isVoter = coming?.role === 'voter';
     const joined = isVoter ? undefined : await this.#joinFor(old, next);
     if (this.#isDryRun) return { before, after: without(joined?.after ?? before, old), hasChanged: false };
@@ -204,9 +152,22 @@ export class MemberWork {
     }
   }
 
+  /** What would come of {@link #replaceGone}, whose steps are others than those of a node that is there: in a set that is full it has room. */
+  async #talkOfGone(before: LogMembers, old: number, next: NewMember | number): Promise<MembersChange> {
+    const nextId = typeof next === 'number' ? next : next.id;
+    const added = typeof next === 'number' ? before : (await this.add({ ...next, learner: true })).after;
+    // That it could be removed is for the leader to say.
+    await this.#change({ kind: 'remove', id: old });
+    const members = added.members.map((member): LogMember => (member.id === nextId ? { ...member, role: 'learner' } : member));
+    return { before, after: without(onceJoined({ ...added, members }), old), hasChanged: false };
+  }
+
   async #replaceGone(before: LogMembers, old: number, next: NewMember | number): Promise<MembersChange> {
     const nextId = typeof next === 'number' ? next : next.id;
     await (typeof next === 'number' ? this.#joined(next) : this.add({ ...next, learner: true }));
+    // It may have come back meanwhile: then the new one counts first, as for any that is there.
+    const left = (await this.list()).members.find(({ id }) => id === old);
+    if (left !== undefined && !isGone(left)) return { ...(await this.replace(old, nextId)), before };
     await this.#change({ kind: 'remove', id: old }).catch((thrown: unknown) => {
       // Somebody else has removed it meanwhile.
       if (!(thrown instanceof LogError) || thrown.code !== 'UNKNOWN_MEMBER') throw thrown;
@@ -345,13 +306,17 @@ function timeText(seconds: number): string {
   return seconds < 60 ? `${seconds} s` : `${Math.ceil(seconds / 60)} min`;
 }
 
-function unknownMember(id: number, { members }: LogMembers): LogError {
-  return new LogError('UNKNOWN_MEMBER', `node ${id} is not in the set, which has the nodes ${members.map((each) => each.id).join(', ')}`);
+function unknownMember(id: number, { members }: LogMembers, more = ''): LogError {
+  const which = members.map((each) => each.id).join(', ');
+  return new LogError('UNKNOWN_MEMBER', `node ${id} is not in the set, which has the nodes ${which}${more}`);
 }
 
-function without(set: LogMembers, id: number): LogMembers {
-  const members = set.members.filter((member) => member.id !== id);
-  return { ...set, members, ...tolerance(members) };
+/** What is left to do where an earlier replacement was ended after it had removed the old node. Whether it was is not known: it may be another node that was meant. */
+function restOfReplacement(coming: LogMember | undefined): string {
+  if (coming === undefined) return '';
+  const { id, role } = coming;
+  const rest = role === 'reader' ? `promote node ${id}` : role === 'learner' ? `nothing: node ${id} becomes a voter` : 'nothing';
+  return `; if it was removed by a replacement that was ended, what is left is ${rest}`;
 }
 
 /** Whether a node is what it would be after `change`, or on its way to it. */

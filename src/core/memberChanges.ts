@@ -43,6 +43,13 @@ export interface ChangeRefusal {
   readonly sentence: string;
 }
 
+/** What a node of the set is, in words of those who change it. */
+const IN_WORDS: Readonly<Record<MemberRole, string>> = {
+  voter: 'a voter',
+  learner: 'a learner that becomes a voter',
+  reader: 'a learner that stays one',
+};
+
 /** Whether all are voters, or are to become voters, that may be. */
 function isFull(members: Configuration): boolean {
   return members.filter(({ role }) => role !== 'reader').length >= MAX_CLUSTER_NODES;
@@ -64,7 +71,7 @@ export function changedBy(before: Configuration, change: MemberChange): Configur
   const member = before.find((each) => each.id === id);
   const already = (sentence: string): ChangeRefusal => ({ code: 'ALREADY_MEMBER', sentence });
   if (change.kind === 'add') {
-    if (member !== undefined) return already(`node ${id} is in the set already, as a ${member.role}`);
+    if (member !== undefined) return already(`node ${id} is in the set already, as ${IN_WORDS[member.role]}`);
     const { instance, isReader, host, port, peerPort } = change;
     if (!isReader && isFull(before)) return tooMany();
     const added: Member = { id, instance, role: isReader ? 'reader' : 'learner', host, port, peerPort };
@@ -80,9 +87,9 @@ export function changedBy(before: Configuration, change: MemberChange): Configur
     if (isSameConfiguration([moved], [member])) return already(`node ${id} is there already`);
     return before.map((each) => (each === member ? moved : each));
   }
-  if (change.kind === 'promote' && member.role !== 'reader') return already(`node ${id} is a ${member.role} already`);
+  if (change.kind === 'promote' && member.role !== 'reader') return already(`node ${id} is already ${IN_WORDS[member.role]}`);
   if (change.kind === 'promote' && isFull(before)) return tooMany();
-  if (change.kind === 'demote' && member.role === 'reader') return already(`node ${id} is a reader already`);
+  if (change.kind === 'demote' && member.role === 'reader') return already(`node ${id} is already ${IN_WORDS.reader}`);
   const role: MemberRole = change.kind === 'promote' ? 'learner' : 'reader';
   const next =
     change.kind === 'remove'

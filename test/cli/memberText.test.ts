@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { absenceText, changeText, idsText, membersText, quorumText, startText, warningOf } from '../../src/cli/memberText.ts';
 import type { LogMember, LogMembers } from '../../src/client/index.ts';
-import { tolerance } from '../../src/client/members.ts';
+import { tolerance } from '../../src/client/listedMembers.ts';
 
 const member = (id: number, more: Partial<LogMember> = {}): LogMember => ({
   id,

@@ -1,8 +1,8 @@
 // Changes of the set of nodes, as the client asks for them and waits: of a leader that a test plays.
 
 import { describe, expect, test } from 'vitest';
+import { tolerance } from '../../src/client/listedMembers.ts';
 import type { MemberProgress } from '../../src/client/logMembers.ts';
-import { tolerance } from '../../src/client/members.ts';
 import { Leader, listed, MOVED, NEW, refuse } from './support/nodesLeader.ts';
 
 describe('the list', () => {
@@ -186,6 +186,68 @@ describe('a replacement', () => {
     await leader.work().replace(3, 4);
     expect(leader.asked).toEqual(['remove 3', 'promote 4']);
   });
+
+  test('of one that comes back while the new one is fed lets that count first, as of any that is there', async () => {
+    const leader = new Leader();
+    leader.put(listed(3, { isConnected: false }));
+    leader.onList = (count) => {
+      if (count === 4) leader.put(listed(3));
+    };
+    const counting: number[] = [];
+    leader.act = (change) => {
+      if (change.kind === 'add') leader.put(listed(4, { role: 'reader', counts: false }));
+      if (change.kind === 'promote') leader.put(listed(4));
+      if (change.kind === 'remove') leader.drop(change.id);
+      counting.push(leader.nodes.filter(({ role }) => role === 'voter').length);
+    };
+    const { before, after, hasChanged } = await leader.work().replace(3, NEW);
+    expect([leader.asked, counting]).toEqual([
+      ['add 4', 'promote 4', 'remove 3'],
+      [3, 4, 3],
+    ]);
+    expect([before.members.map(({ id }) => id), after.members.map(({ id }) => id), hasChanged]).toEqual([[1, 2, 3], [1, 2, 4], true]);
+  });
+
+  test('of one that is gone in a set that is full is only talked of as it would be done: there is room', async () => {
+    const leader = new Leader();
+    leader.nodes = [1, 2, 3, 4, 5, 6, 7].map((id) => listed(id, { isConnected: id !== 7 }));
+    const next = { ...NEW, id: 8 };
+    leader.act = (change, isDryRun) => {
+      expect(isDryRun).toBe(true);
+      if (change.kind === 'remove') return undefined;
+      if (change.kind !== 'add' || !change.isReader) return refuse('UNSUPPORTED');
+      return leader.put(listed(8, { role: 'reader', isConnected: false, durable: null, feed: 'unknown', counts: false }));
+    };
+    const { before, after, hasChanged } = await leader.work({ dryRun: true }).replace(7, next);
+    expect(leader.asked).toEqual(['dry add 8', 'dry remove 7']);
+    expect([before.toleratedFailures, after.voters, after.toleratedFailures, hasChanged]).toEqual([2, 7, 3, false]);
+    expect(after.members.map(({ id, role }) => `${id} ${role}`)).toEqual([1, 2, 3, 4, 5, 6, 8].map((id) => `${id} voter`));
+  });
+
+  test('of one that is gone is not talked of as something that can be, where it could not be removed', async () => {
+    const leader = new Leader();
+    leader.put(listed(3, { isConnected: false }));
+    leader.act = ({ kind }) => (kind === 'remove' ? refuse('NO_MAJORITY') : leader.put(listed(4, { role: 'reader', counts: false })));
+    await expect(leader.work({ dryRun: true }).replace(3, NEW)).rejects.toMatchObject({ code: 'NO_MAJORITY' });
+  });
+
+  test.each([
+    ['a learner that stays one', 'reader', 'promote node 4'],
+    ['about to be a voter', 'learner', 'nothing: node 4 becomes a voter'],
+    ['a voter', 'voter', 'nothing'],
+  ] as const)(
+    'that is asked for again once the old node is removed, and the new one is %s, says what is left',
+    async (_what, role, rest) => {
+      const leader = new Leader();
+      leader.drop(3);
+      leader.put(listed(4, { role, counts: role === 'voter' }));
+      await expect(leader.work().replace(3, 4)).rejects.toMatchObject({
+        code: 'UNKNOWN_MEMBER',
+        message: `node 3 is not in the set, which has the nodes 1, 2, 4; if it was removed by a replacement that was ended, what is left is ${rest}`,
+      });
+      expect(leader.asked).toEqual([]);
+    },
+  );
 
   test('of one that is gone, where the new one does not come to count, says that', async () => {
     const leader = new Leader();

@@ -48,11 +48,11 @@ describe('a change of the set of nodes', () => {
   });
 
   it.each([
-    ['a node that is there', add(5, false), 'ALREADY_MEMBER', 'node 5 is in the set already, as a learner'],
+    ['a node that is there', add(5, false), 'ALREADY_MEMBER', 'node 5 is in the set already, as a learner that becomes a voter'],
     ['a node that is not there', { kind: 'remove', id: 2 }, 'UNKNOWN_MEMBER', 'node 2 is not in the set, which has the nodes 1, 3, 5, 7'],
-    ['a voter to be promoted', { kind: 'promote', id: 1 }, 'ALREADY_MEMBER', 'node 1 is a voter already'],
-    ['a learner to be promoted', { kind: 'promote', id: 5 }, 'ALREADY_MEMBER', 'node 5 is a learner already'],
-    ['a reader to be demoted', { kind: 'demote', id: 7 }, 'ALREADY_MEMBER', 'node 7 is a reader already'],
+    ['a voter to be promoted', { kind: 'promote', id: 1 }, 'ALREADY_MEMBER', 'node 1 is already a voter'],
+    ['a learner to be promoted', { kind: 'promote', id: 5 }, 'ALREADY_MEMBER', 'node 5 is already a learner that becomes a voter'],
+    ['a reader to be demoted', { kind: 'demote', id: 7 }, 'ALREADY_MEMBER', 'node 7 is already a learner that stays one'],
     [
       'a node that is to move to where it is',
       { kind: 'move', id: 5, host: '', port: 0, peerPort: 0 },
