@@ -155,6 +155,15 @@ export function isShared({ isFounder, known }: Pick<Identity, 'isFounder' | 'kno
   return !isFounder || Object.keys(known).length > 0;
 }
 
+/**
+ * Whether there are other nodes, which have what this one has lost. A directory that came to a log of others has no list of them until it has caught up with that, or
+ * as long as the log has no generation: then it is its coming that says so.
+ */
+export function hasOthers({ nodes, mirror, generation, isFounder, known }: Identity): boolean {
+  if (mirror !== undefined) return false;
+  return nodes === null ? generation === undefined && isShared({ isFounder, known }) : nodes.length > 1;
+}
+
 /** The text of node.json. What could not be read back is a bug. */
 export function encodeIdentity(identity: Identity): Uint8Array {
   const stored = { ...identity, markSeed: identity.markSeed.toString(16).padStart(16, '0') };

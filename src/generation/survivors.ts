@@ -9,6 +9,7 @@ import { NO_INSTANCE, STANDINGS, type Standing } from '../core/ids.ts';
 import { MAX_LOG_OFFSET, MAX_NODE_ID, MAX_TERM, STATE_HEAD_BYTES } from '../core/limits.ts';
 import type { Generation } from '../format/controlEntries.ts';
 import { kindOf, kindSizeAt, payloadBytesOf } from '../format/entry.ts';
+import { hasOthers } from '../format/identity.ts';
 import { readState } from '../format/stateEntry.ts';
 import { beforeStart, type Identity, readIdentity } from '../storage/dataDirectory.ts';
 import type { Disk } from '../storage/disk.ts';
@@ -130,7 +131,7 @@ export function survivorIn(disk: Disk, directory: string, onProgress?: (doneByte
   // In the middle of that it is neither what it was nor what it is to be.
   if (before?.recovery !== undefined)
     throw refuse(`is being recovered, which did not come to its end: loglog recover apply ${directory} goes on`);
-  if (before !== undefined && (before.nodes ?? []).length < 2)
+  if (before !== undefined && !hasOthers(before))
     throw refuse('belongs to a node alone, which has no majority to lose: start it with loglog serve');
   const facts = examineDirectory(disk, directory, { everyEntry: true, ...(onProgress === undefined ? {} : { onProgress }) });
   const damage = facts.damage.find((each) => !isHeaderAlone(each, facts));

@@ -11,11 +11,10 @@ import { positionOf } from '../core/position.ts';
 import { readBound } from '../format/commitBound.ts';
 import { type DurableMark, encodeMark, findMark } from '../format/durableMark.ts';
 import { kindOf, kindSizeAt } from '../format/entry.ts';
-import { isShared } from '../format/identity.ts';
+import { hasOthers } from '../format/identity.ts';
 import { LogFold } from '../memory/logFold.ts';
 import { STATE } from '../memory/map.ts';
 import type { LogTerm, StorageContext } from './context.ts';
-import type { Identity } from './dataDirectory.ts';
 import { segmentName } from './names.ts';
 import { logTerms, termStarts } from './sealer.ts';
 import { SegmentImage } from './segmentImage.ts';
@@ -101,11 +100,14 @@ export function judgeOpen(context: StorageContext, base: number, loaded: LoadedS
   const position = positionOf(loaded.end, base);
   const mark = findMark(memory.slotBytes(RECOVERY_SLOT, position, Math.max(position, loaded.fileBytes)), loaded.end, markSeed);
   const commit = Math.max(known, mark?.commit ?? 0, readBound(memory.slotBytes(RECOVERY_SLOT, 0, SEGMENT_HEADER_BYTES), markSeed));
-  const found = damageIn(loaded, position + (loaded.invalidAt - loaded.end), mark?.durable ?? 0, commit);
+  const isMarked = mark?.at === loaded.end;
+  const lacking = damageIn(loaded, position + (loaded.invalidAt - loaded.end), mark?.durable ?? 0, commit);
+  // All that was written of this file is there: what follows was in another one, which is gone, and nothing says how far it went.
+  const found = lacking !== undefined && isMarked ? { ...lacking, hasKnownEnd: false } : lacking;
   return {
     commit,
     damage: isAllThere(loaded, base, mark) ? found : unknownEnd(loaded, found, commit),
-    isMarked: mark?.at === loaded.end,
+    isMarked,
     cutTail: () => cutTail(context, loaded, base, mark, commit),
   };
 }
@@ -193,15 +195,6 @@ function withLeaders(
 
 export function refused({ path, position, sentence }: OpenDamage): LogError {
   return new LogError('DAMAGE', sentence, { file: path, position });
-}
-
-/**
- * Whether there are other nodes, which have what this one has lost. A directory that came to a log of others has no list of them until it has caught up with that, or
- * as long as the log has no generation: then it is its coming that says so.
- */
-export function hasOthers({ nodes, mirror, generation, isFounder, known }: Identity): boolean {
-  if (mirror !== undefined) return false;
-  return nodes === null ? generation === undefined && isShared({ isFounder, known }) : nodes.length > 1;
 }
 
 /** What of the segment is damaged of all that was durable before `durable`, or committed before `bound`. `position`: of the first byte that is not right. */

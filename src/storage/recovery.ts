@@ -8,6 +8,7 @@ import { OPTIONS } from '../core/options.ts';
 import { offsetOf, positionOf } from '../core/position.ts';
 import { readBound } from '../format/commitBound.ts';
 import { decodeMark } from '../format/durableMark.ts';
+import { hasOthers } from '../format/identity.ts';
 import { decodeSegmentIndex, type SegmentIndex } from '../format/segmentIndex.ts';
 import { WORD } from '../memory/map.ts';
 import type { LogTerm, SealedSegment, StorageContext } from './context.ts';
@@ -17,17 +18,7 @@ import { type Disk, isUnreadable, readFile } from './disk.ts';
 import { type FoundNodes, foundNodes } from './foundNodes.ts';
 import { basesIn, type Layout, type LookedUp, lengthsOf, readLayout, removeTrimmed } from './layout.ts';
 import { baseOfDamagedName, indexName, segmentName } from './names.ts';
-import {
-  damageIn,
-  hasOthers,
-  loadState,
-  type OpenDamage,
-  openTerms,
-  RECOVERY_SLOT,
-  recoverOpen,
-  refused,
-  type SegmentPlace,
-} from './openSegment.ts';
+import { damageIn, loadState, type OpenDamage, openTerms, RECOVERY_SLOT, recoverOpen, refused, type SegmentPlace } from './openSegment.ts';
 import { logTerms, sealSegment } from './sealer.ts';
 import { damage, loadSegment, readHeaderPage, rewrite, rewritePages } from './segmentLoader.ts';
 

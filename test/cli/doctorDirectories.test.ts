@@ -158,6 +158,17 @@ describe('a damaged directory', () => {
     expect(todoOf(one, member(directory, 2, { generation }), member(directory, 3, { generation }))).not.toContain('empty one: it is fed');
   });
 
+  it('of a node that came to a log, and has no list of its nodes yet, is none of a node alone', () => {
+    const { directory } = makeLog();
+    const came = { nodes: null, isFounder: false } as const;
+    const one = member(directory, 4, came);
+    flipByte(join(one, 'vote'), 9);
+    for (const others of [[], [member(directory, 2)]])
+      expect(todoOf(one, ...others)).toMatch(
+        /^start its node: it heals what it can from the others; if it refuses to start, keep the directory/,
+      );
+  });
+
   it('is kept where all that were given are damaged', () => {
     const { directory } = makeLog();
     const all = [damaged(1, directory), damaged(2, directory), damaged(3, directory)] as const;

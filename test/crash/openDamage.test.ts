@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { SEGMENT_HEADER_BYTES } from '../../assembly/layout.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
-import { createIdentity, readIdentity, saveStanding, writeIdentity, writeVote } from '../../src/storage/dataDirectory.ts';
+import { createIdentity, readIdentity, saveGeneration, saveStanding, writeIdentity, writeVote } from '../../src/storage/dataDirectory.ts';
 import type { Disk } from '../../src/storage/disk.ts';
 import { mend } from '../../src/storage/mender.ts';
 import { segmentName } from '../../src/storage/names.ts';
@@ -155,6 +155,19 @@ describe('a damaged open segment', () => {
     }
   });
 
+  it('E187: before one that is gone, file and all, that was not sealed yet is all there, and does not say how far the log went: the node never counts by itself', () => {
+    const disk = new MemoryDisk(image);
+    disk.flipBit(PATH, SEGMENT_HEADER_BYTES + from + 2000);
+    expect(start(disk).recovered).toMatchObject({ end: log.length, damage: undefined });
+    writeVote(disk, DIRECTORY, { currentTerm: 1, votedFor: 1, commit: log.length + 5000 });
+    for (const currentTerm of [2, 3, 4]) {
+      const { recovered, identity } = start(disk);
+      expect([recovered.end, identity.standing, identity.beforeDamage]).toEqual([log.length, 'damaged', undefined]);
+      expect(recovered.damage).toMatchObject({ from: log.length, bound: log.length + 5000, hasKnownEnd: false });
+      writeVote(disk, DIRECTORY, { currentTerm, votedFor: 2, commit: recovered.commit });
+    }
+  });
+
   it('E168: of a node that came to a log of others, and has no list of them yet, is damaged, and not refused', () => {
     const disk = new MemoryDisk(image);
     const before = readIdentity(disk, DIRECTORY);
@@ -170,6 +183,24 @@ describe('a damaged open segment', () => {
       writeIdentity(disk, DIRECTORY, alone);
       expect(() => start(disk)).toThrow(/the log was durable up to offset/);
     }
+  });
+
+  it('E185: of a node that came to a log of others is never refused, at whichever moment it notes that log’s generation and its nodes', () => {
+    const disk = new MemoryDisk(image);
+    const before = readIdentity(disk, DIRECTORY);
+    if (before === undefined) throw new Error('the directory has an identity');
+    const came = { ...before, nodes: null, isFounder: false };
+    writeIdentity(disk, DIRECTORY, came);
+    const found = new Set<string>();
+    const states = statesOf({ ...damaged, image: disk.image() }, (acting) => {
+      saveGeneration(acting, DIRECTORY, came, '0123456789abcdef', [1, 2, 3]);
+    });
+    for (const state of states) {
+      const { identity } = start(new MemoryDisk(state));
+      expect(identity).toMatchObject({ standing: 'damaged', beforeDamage: 'voter' });
+      found.add(`${identity.generation} ${identity.nodes}`);
+    }
+    expect([...found].sort()).toEqual(['0123456789abcdef 1,2,3', 'undefined null']);
   });
 
   it('that is being mended is damaged, or what it was, after any crash', () => {

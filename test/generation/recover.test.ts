@@ -154,6 +154,18 @@ describe('a recovery', () => {
     expect(() => survivorIn(new MemoryDisk(image), DIRECTORY)).toThrow(sentence);
   });
 
+  it('shows a directory that came to a log and has not caught up with it, which has no list of its nodes yet (E188)', async () => {
+    const { image } = await killed(describedLog, ({ generation: _, ...identity }) => ({
+      ...identity,
+      nodes: null,
+      isFounder: false,
+      standing: 'new',
+    }));
+    const disk = new MemoryDisk(image);
+    const { nodeId, standing, end } = survivorIn(disk, DIRECTORY);
+    expect([nodeId, standing, end > 0]).toEqual([32, 'new', true]);
+  });
+
   it.each([
     ['in an entry of a sealed segment', segmentName(0), SEGMENT_HEADER_BYTES + 300],
     ['in an index', indexName(0), 90],

@@ -6,7 +6,7 @@ import { asFlags } from '../../core/giving.ts';
 import { electorsOf, NO_INSTANCE } from '../../core/ids.ts';
 import { formatNodes, type NodeSet } from '../../core/nodeSet.ts';
 import type { Generation } from '../../format/controlEntries.ts';
-import { unfinishedRun } from '../../format/identity.ts';
+import { hasOthers, unfinishedRun } from '../../format/identity.ts';
 import { generationIn, lastTermIn } from '../../generation/survivors.ts';
 import { type Identity, isUnfinishedRestore } from '../../storage/dataDirectory.ts';
 import { isDamage } from '../../storage/examiner.ts';
@@ -110,14 +110,16 @@ function todoOfDamage(disk: NodeDisk, { directory, identity, segments }: Directo
   if (identity === undefined)
     return 'keep the directory: its node may have an empty one only where a majority of its cluster is well without it; a node alone: restore a backup';
   const nodes = votersOf(disk, identity, segments);
-  if (nodes.length < 2) return `loglog verify ${directory} names all places; keep the directory, and restore a backup`;
+  // One that came to a log, and has not caught up, does not know yet how many there are.
+  const isUnlisted = nodes.length < 2 && hasOthers(identity);
+  if (nodes.length < 2 && !isUnlisted) return `loglog verify ${directory} names all places; keep the directory, and restore a backup`;
   const heals = 'start its node: it heals what it can from the others';
   const isOfAnother = (other: Identity): boolean =>
     other.generation !== undefined && identity.generation !== undefined && other.generation !== identity.generation;
   const others = all.filter((other) => other.identity?.clusterId === identity.clusterId && other.identity.nodeId !== identity.nodeId);
   const whole = others.filter(({ damage }) => damage.length === 0).flatMap((other) => other.identity ?? []);
   const well = electorsOf(whole.filter((other) => !isOfAnother(other)));
-  if (new Set(well.map(({ nodeId }) => nodeId)).size > nodes.length / 2)
+  if (!isUnlisted && new Set(well.map(({ nodeId }) => nodeId)).size > nodes.length / 2)
     return `${heals}; if it refuses to start, move this directory away and start it with an empty one: it is fed anew by the others, which are a majority`;
   if (others.length > 0 && well.length === 0)
     return `empty none of them: all that were given are damaged. Start all nodes: each heals what it can from what the others have whole; if they refuse to start, keep all directories, and restore a backup`;
