@@ -251,7 +251,7 @@ export class Checker {
   /** A process has recovered its log, and begins. */
   recovered(process: Process, vote: Vote): void {
     const shadow = this.#of(process.id);
-    const { end, damage } = process.recovered;
+    const { end, damage, openBase } = process.recovered;
     // What it had counts as long as nobody can have counted on more.
     if (damage !== undefined && doesCount(shadow.standing))
       shadow.lost = { starts: shadow.starts, durable: shadow.durable, instance: shadow.instance };
@@ -290,6 +290,8 @@ export class Checker {
     );
     shadow.bound = Math.max(shadow.bound, commit);
     if (vote.currentTerm > 0) this.#saved(process, shadow, vote);
+    // Where the file is gone, only the vote said that there was more, and the next one says how far what is left is committed.
+    if (isDamaged && openBase === undefined) shadow.bound = Math.min(shadow.bound, end);
     const wasDamaged = shadow.standing === 'damaged' && process.identity.standing !== 'damaged';
     this.#beginAt(process, shadow, process.recovered.start);
     shadow.commit = process.recovered.start;

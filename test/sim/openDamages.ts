@@ -1,5 +1,5 @@
 // Disks that lose something of the segment in which the log goes on, while their node is down: a bit, a page that comes back as zeros, or, in some seeds, one that
-// cannot be read any more, or a bit of the header where that does no harm. Only what the
+// cannot be read any more, a bit of the header where that does no harm, or the whole file. Only what the
 // node must notice, because it is below a durable mark or below what was committed. Any number of nodes have such damage at once where it was committed, and
 // never two at one place, so that there is always somebody to have it from, also without a leader. Answers to those who lack something are damaged on their way now
 // and then. Has chance of its own, so that a world without it is what it would be without this file.
@@ -26,6 +26,8 @@ const IN_A_ROW = 16;
 const FEWEST_NODES = 3;
 /** One start in so many finds damage. */
 const ONE_IN = 2;
+/** A file that may go does so once in so many starts. */
+const ONE_FILE_IN = 2;
 /** Of a header page, what the header's check covers, and the check. */
 const HEADER_BYTES = 48;
 
@@ -37,6 +39,8 @@ interface OpenSegment {
   /** Damage before this log offset is noticed; before `bound` it was committed, as the disk says. */
   readonly vouched: number;
   readonly bound: number;
+  /** What of it was committed, as files say that are left without it. */
+  readonly boundElsewhere: number;
   /** File position of the page that says so. */
   readonly markPage: number;
   /** File position of the last mark, if there is one, and whether the log ends there. */
@@ -63,8 +67,10 @@ interface Lost {
 export class OpenDamagesOfWorld {
   readonly #world: World;
   readonly #random: Random;
+  /** For files that go: the other damage is what it would be without them. */
+  readonly #fileRandom: Random;
   readonly isOn: boolean;
-  /** Whether there are pages that cannot be read, and headers with wrong bits. */
+  /** Whether there are pages that cannot be read, headers with wrong bits, and files that go. */
   readonly #isHarsh: boolean;
   readonly #lost = new Map<SimNode, Lost>();
   #isEnded = false;
@@ -72,6 +78,7 @@ export class OpenDamagesOfWorld {
   constructor(world: World) {
     this.#world = world;
     this.#random = new Random(world.seed ^ 0x09e_da3a);
+    this.#fileRandom = new Random(world.seed ^ 0x0f1_1e60);
     const draws = WITH_DAMAGES.includes(world.seed % IN_A_ROW) && !drawsGrowth(world.seed);
     this.isOn = draws && world.nodes.length >= FEWEST_NODES && !world.oldCopies.isOn;
     this.#isHarsh = Math.floor(world.seed / IN_A_ROW) % 2 === 1;
@@ -90,6 +97,10 @@ export class OpenDamagesOfWorld {
     if (node.disk.failsReads) return;
     const open = openSegmentOf(node);
     if (open === undefined || open.vouched <= open.base) return;
+    if (this.#isHarsh && open.boundElsewhere > open.base && this.#fileRandom.oneIn(ONE_FILE_IN)) {
+      this.#maybeLoseFile(node, open);
+      return;
+    }
     if (this.#isHarsh && open.isMarked && this.#random.oneIn(3)) {
       this.#note(node, 'damage in the header of the open segment');
       node.disk.flipBit(open.path, this.#random.below(HEADER_BYTES));
@@ -100,6 +111,16 @@ export class OpenDamagesOfWorld {
     this.#note(node, `damage in the open segment, [${lost.from}, ${lost.to}), bytes [${at}, ${end})`);
     this.#lost.set(node, lost);
     lose();
+  }
+
+  /** The file goes: how much there was of the log, only the leader knows. */
+  #maybeLoseFile(node: SimNode, open: OpenSegment): void {
+    const { path, bytes } = open;
+    const lost = { ...lostOf(open, SEGMENT_HEADER_BYTES, bytes.length), isCommitted: false };
+    if (!this.#mayLose(node, lost)) return;
+    this.#note(node, `the open segment is gone, [${lost.from}, ${lost.to})`);
+    this.#lost.set(node, lost);
+    node.disk.loseFile(path);
   }
 
   #note(node: SimNode, what: string): void {
@@ -186,18 +207,25 @@ export class OpenDamagesOfWorld {
 function openSegmentOf({ disk }: SimNode): OpenSegment | undefined {
   const identity = readIdentity(disk, DIRECTORY);
   const names = disk.list(DIRECTORY);
-  const base = Math.max(-1, ...names.map((name) => baseOfName(name) ?? -1));
+  const bases = names.flatMap((name) => baseOfName(name) ?? []).sort((a, b) => a - b);
+  const base = bases.at(-1) ?? -1;
   if (identity === undefined || base < 0 || names.includes(indexName(base))) return undefined;
   const path = `${DIRECTORY}/${segmentName(base)}`;
   const bytes = disk.visibleBytes(path);
   if (bytes === undefined) return undefined;
   const mark = findMark(bytes.subarray(SEGMENT_HEADER_BYTES), base, identity.markSeed);
-  const saved = Math.max(readVote(disk, DIRECTORY).commit, readBound(bytes.subarray(0, SEGMENT_HEADER_BYTES), identity.markSeed));
+  const boundIn = (header: Uint8Array | undefined): number =>
+    header === undefined ? 0 : readBound(header.subarray(0, SEGMENT_HEADER_BYTES), identity.markSeed);
+  const voted = readVote(disk, DIRECTORY).commit;
+  const before = bases.at(-2);
+  const boundElsewhere = Math.max(voted, before === undefined ? 0 : boundIn(disk.visibleBytes(`${DIRECTORY}/${segmentName(before)}`)));
+  const saved = Math.max(voted, boundIn(bytes));
   const bound = Math.max(saved, mark?.commit ?? 0);
   const at = mark === undefined || saved > mark.durable ? bytes.length : positionOf(mark.at, base);
   const markAt = mark && positionOf(mark.at, base);
   const isMarked = markAt !== undefined && batchesEndAt(bytes, markAt);
-  return { path, base, bytes, vouched: Math.max(bound, mark?.durable ?? 0), bound, markPage: at - (at % DIRECT_BYTES), markAt, isMarked };
+  const vouched = Math.max(bound, mark?.durable ?? 0);
+  return { path, base, bytes, vouched, bound, boundElsewhere, markPage: at - (at % DIRECT_BYTES), markAt, isMarked };
 }
 
 /** Whether the entries of a segment, by their sizes, end with a batch at file position `end`. */

@@ -142,6 +142,16 @@ export class SimDisk implements Disk {
     this.#badPages.set(this.#visible.numberOf(path), position - (position % DIRECT_BYTES));
   }
 
+  /** A file is gone, name and all, and no power cut brings it back: as a file system leaves it that was repaired. */
+  loseFile(path: string): void {
+    // It is no operation of a process, which may be about to die at one.
+    const deathIn = this.#deathIn;
+    this.#deathIn = 0;
+    this.#visible.remove(path);
+    this.#syncNames();
+    this.#deathIn = deathIn;
+  }
+
   /** Whether the file under this name has a page that cannot be read. */
   hasBadPage(path: string): boolean {
     return this.#has(path, this.#badPages);

@@ -105,4 +105,12 @@ export const OPEN_DAMAGE_MUTANTS: readonly Mutant[] = [
     withinSeeds: 900,
     foundAt: 199,
   },
+  {
+    name: 'file that is gone is forgotten',
+    what: 'E167: a node whose open segment is gone, file and all, counts again once a vote has said how far what is left is committed',
+    patches: [{ file: 'src/storage/recovery.ts', find: 'damage: found && { ...found, hasKnownEnd: false },', replace: 'damage: found,' }],
+    foundBy: ['durability', 'leader completeness', 'soundness'],
+    withinSeeds: 900,
+    foundAt: 569,
+  },
 ];
