@@ -62,7 +62,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     foundBy: ['sets of nodes', 'soundness', 'log state'],
     from: SETS_FROM,
     withinSeeds: 400,
-    foundAt: 10_086,
+    foundAt: 10_001,
   },
   {
     name: 'stranger listed as a voter',
@@ -103,7 +103,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     foundBy: ['majority', 'soundness', 'convergence', 'progress', 'history'],
     from: SETS_FROM,
     withinSeeds: 200,
-    foundAt: 10_008,
+    foundAt: 10_011,
   },
   {
     name: 'removed directory welcome',
@@ -120,8 +120,8 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     patches: [{ file: NODES, find: 'members.committedSet.length === 0 || this.isListless ? []', replace: 'members.list.length >= 0 ? []' }],
     foundBy: ['convergence'],
     from: 10_505,
-    withinSeeds: 10,
-    foundAt: 10_508,
+    withinSeeds: 100,
+    foundAt: 10_548,
   },
   {
     name: 'level raised before all know it',

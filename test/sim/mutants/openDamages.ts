@@ -21,7 +21,7 @@ export const OPEN_DAMAGE_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['leader completeness', 'election safety', 'committed bytes'],
     withinSeeds: 900,
-    foundAt: 567,
+    foundAt: 553,
   },
   {
     name: 'damaged node that leads',
