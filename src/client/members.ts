@@ -5,6 +5,7 @@ import { NO_INSTANCE } from '../core/ids.ts';
 import { MAX_NODE_ID } from '../core/limits.ts';
 import type { MemberChange } from '../core/memberChanges.ts';
 import { MAX_HOST_BYTES } from '../core/members.ts';
+import { addressOf } from '../core/peers.ts';
 import type { MembersAnswer } from '../protocol/members.ts';
 import { AbortedError, offAbort, onAbort } from './aborts.ts';
 import { type AskLeaderPorts, askLeader } from './askLeader.ts';
@@ -75,6 +76,7 @@ export class MemberWork {
     const before = await this.list();
     const known = before.members.find(({ id }) => id === change.id);
     const isThere = known !== undefined && isSame(known, change);
+    if (known === undefined) refuseTaken(before, change);
     const after = isThere ? before : await this.#change(change);
     if (this.#isDryRun) return { before, after: onceJoined(after), hasChanged: false };
     return { before, after: await this.#joined(change.id), hasChanged: !isThere };
@@ -323,6 +325,14 @@ function restOfReplacement(coming: LogMember | undefined): string {
 function isSame({ role, host, port, peerPort }: LogMember, change: Extract<MemberChange, { readonly kind: 'add' }>): boolean {
   const isRole = change.isReader ? role === 'reader' : role === 'learner' || role === 'voter';
   return isRole && host === change.host && port === change.port && peerPort === change.peerPort;
+}
+
+/** Throws a LogError `ALREADY_MEMBER` where another node answers where the new one is to be reached: it would never be. */
+function refuseTaken({ members }: LogMembers, { id, host, peerPort }: MemberAddress): void {
+  const other = members.find((each) => each.host === host && each.peerPort === peerPort && !isGone(each));
+  if (other === undefined) return;
+  const sentence = `node ${other.id} is reached by other nodes at ${addressOf(host, peerPort)}, and answers: node ${id} is to be reached somewhere else`;
+  throw new LogError('ALREADY_MEMBER', sentence);
 }
 
 function additionOf(member: NewMember): Extract<MemberChange, { readonly kind: 'add' }> {

@@ -80,6 +80,21 @@ describe('a node that is added', () => {
       await expect(leader.work().add(other)).rejects.toMatchObject({ code: 'ALREADY_MEMBER', outcome: 'failed' });
   });
 
+  test('at the address of one that answers is refused before anything is asked; that of one that is gone may be its own', async () => {
+    const leader = new Leader();
+    const same = { ...NEW, host: 'h3', port: 13, peerPort: 23 };
+    for (const dryRun of [true, false])
+      await expect(leader.work({ dryRun }).add(same)).rejects.toMatchObject({
+        code: 'ALREADY_MEMBER',
+        outcome: 'failed',
+        message: 'node 3 is reached by other nodes at h3:23, and answers: node 4 is to be reached somewhere else',
+      });
+    expect(leader.asked).toEqual([]);
+    leader.put(listed(3, { isConnected: false }));
+    leader.act = () => leader.put(listed(4, { host: 'h3', port: 13, peerPort: 23 }));
+    await expect(leader.work().add(same)).resolves.toMatchObject({ hasChanged: true });
+  });
+
   test('as a learner that stays one is waited for until it has what is committed', async () => {
     const leader = new Leader();
     leader.act = () => leader.put(listed(4, { role: 'reader', feed: 'catchingUp', counts: false }));
@@ -211,7 +226,7 @@ describe('a replacement', () => {
   test('of one that is gone in a set that is full is only talked of as it would be done: there is room', async () => {
     const leader = new Leader();
     leader.nodes = [1, 2, 3, 4, 5, 6, 7].map((id) => listed(id, { isConnected: id !== 7 }));
-    const next = { ...NEW, id: 8 };
+    const next = { ...NEW, id: 8, host: 'h8', peerPort: 28 };
     leader.act = (change, isDryRun) => {
       expect(isDryRun).toBe(true);
       if (change.kind === 'remove') return undefined;
