@@ -75,6 +75,11 @@ export class PeerNetwork {
     if (from !== 'clients') this.link(to, from).hold('back', true);
   }
 
+  /** Nothing is silenced any more; what is slow stays slow. */
+  unsilence(): void {
+    for (const link of this.#links.values()) for (const way of ['there', 'back'] as const) link.hold(way, false);
+  }
+
   /** Slows what `from` sends to `to`. */
   slowWay(from: Place, to: Place, pace: Partial<Pace>): void {
     if (to !== 'clients') this.link(from, to).setPace(pace, ['there']);

@@ -215,12 +215,13 @@ export class TestCluster {
 
   /**
    * Splits the network: places in different groups do not reach each other, as when all packets between them are dropped. A place is the
-   * id of a node, or `clients`: all clients of this cluster. What is in no group reaches everything. Replaces an earlier partition.
+   * id of a node, or `clients`: all clients of this cluster. What is in no group reaches everything. Replaces an earlier partition, and what
+   * {@link cut} has cut; what is slow stays so.
    */
   async partition(groups: readonly (readonly Place[])[]): Promise<void> {
     this.#checkGroups(groups);
     const network = this.#network;
-    network.heal();
+    network.unsilence();
     for (const [index, group] of groups.entries()) {
       for (const others of groups.slice(index + 1)) {
         for (const one of group) {
