@@ -23,7 +23,10 @@ export type Effect =
   | { readonly kind: 'configure'; readonly term: number }
   /** This node's directory was removed from the set, and that is committed: it has no part in the log any more, once it does not lead. */
   | { readonly kind: 'removed' }
-  /** Let no appends in (leadership is being handed over), or let them in again. The next term that this node leads in begins unpaused. */
+  /**
+   * Let no appends in (leadership is being handed over), tell what came in until then (`appended`), and say `paused`, all within this turn: nobody is asked to take
+   * over before that. Or let them in again. The next term that this node leads in begins unpaused.
+   */
   | { readonly kind: 'pause'; readonly paused: boolean }
   /** Put the message's bytes from `from` on at the log's end, and say `stored`, before anything else is told to the core. */
   | { readonly kind: 'store'; readonly message: AppendRequest; readonly from: number }

@@ -134,6 +134,11 @@ export class Membership {
     return hasDirectory(votersOf(latest.members), this.#self);
   }
 
+  /** Whether the log says a set, and this node does not count by it: where it leads, it lets nothing in after that, which could not be committed any more. */
+  get leavesSelfOut(): boolean {
+    return this.latest !== undefined && !this.isSelfVoter;
+  }
+
   /** Whether another node counts, with the directory that the link leads to. */
   isVoter(node: NodeId): boolean {
     const { latest } = this;

@@ -403,6 +403,11 @@ export class Raft {
     else if (!this.#leadership.transfer.begin(to)) this.#state.emit({ kind: 'transferDone', ok: false });
   }
 
+  /** As a `pause` effect asked, no appends are let in any more, and what came in until then is told ({@link appended}). */
+  paused(): void {
+    this.#leadership?.transfer.paused();
+  }
+
   /** Sends a message at this point of the effects. */
   send(to: NodeId, message: RaftMessage): void {
     this.#state.send(to, message);

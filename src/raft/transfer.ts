@@ -1,5 +1,6 @@
 // How a leader hands its office over (dissertation, 3.10): when it is told to, and when its own disk or main thread hangs, or its disk is full.
 
+import { assert } from '../core/assert.ts';
 import type { Core } from './core.ts';
 import type { NodeId } from './messages.ts';
 import type { Progress } from './progress.ts';
@@ -7,12 +8,23 @@ import type { Progress } from './progress.ts';
 /** A leader whose disk is full, and from whom nobody has taken over when asked to, asks again after so many election timeouts: elections that fail cost, too. */
 const FULL_AGAIN_ELECTIONS = 10;
 
+/** One that is under way. */
+interface UnderWay {
+  readonly to: NodeId;
+  /** Until then the successor is asked only once all is committed. */
+  readonly patienceMs: number;
+  readonly deadlineMs: number;
+  /** No append is let in any more, and what was let in is known: the log's end is final. */
+  isPaused: boolean;
+  asked: boolean;
+}
+
 export class Transfer {
   readonly #core: Core;
   readonly #peers: ReadonlyMap<NodeId, Progress>;
   /** All others are to be asked how far they are, at the end of this turn. */
   readonly #needRound: () => void;
-  #underWay: { readonly to: NodeId; readonly patienceMs: number; readonly deadlineMs: number; asked: boolean } | undefined;
+  #underWay: UnderWay | undefined;
   /** Own disk: how far it was durable, and since when it has not moved. */
   #seenDurable: number;
   #durableAtMs: number;
@@ -68,6 +80,7 @@ export class Transfer {
     this.maybeAsk();
     const underWay = this.#underWay;
     if (underWay === undefined || this.#core.nowMs < underWay.deadlineMs) return true;
+    assert(underWay.isPaused, 'the gate is closed in the turn that asks for it');
     // A leader that hangs stays while nobody could do better: it feeds the others, so that one of them can.
     if (this.#core.isHung && underWay.asked && this.#canSucceed(underWay.to)) return false;
     this.#underWay = undefined;
@@ -76,13 +89,19 @@ export class Transfer {
     return true;
   }
 
+  /** The shell has let no appends in since a moment ago, and has told what it had let in. */
+  paused(): void {
+    if (this.#underWay !== undefined) this.#underWay.isPaused = true;
+    this.maybeAsk();
+  }
+
   /**
-   * The log's end is final while appends are paused: the successor is asked to take over as soon as it has all of it, and all of it is committed, so that
+   * The log's end is final once appends are paused: the successor is asked to take over as soon as it has all of it, and all of it is committed, so that
    * no append that was ordered here is left undecided. Not for ever: a majority whose disks hang may commit under another leader only.
    */
   maybeAsk(): void {
     const underWay = this.#underWay;
-    if (underWay === undefined || underWay.asked) return;
+    if (underWay === undefined || !underWay.isPaused || underWay.asked) return;
     const { log, commit, nowMs } = this.#core;
     if (this.#peers.get(underWay.to)?.verified !== log.end) return;
     if (commit < log.end && nowMs < underWay.patienceMs) return;
@@ -97,10 +116,17 @@ export class Transfer {
   }
 
   #beginTo(to: NodeId): void {
-    const { nowMs, settings } = this.#core;
+    const { nowMs, settings, members } = this.#core;
     const { electionTimeoutMs } = settings;
-    this.#underWay = { to, patienceMs: nowMs + electionTimeoutMs / 2, deadlineMs: nowMs + electionTimeoutMs, asked: false };
-    // The gate is still open: only answers that come once it is closed tell whether the successor has everything.
+    this.#underWay = {
+      to,
+      patienceMs: nowMs + electionTimeoutMs / 2,
+      deadlineMs: nowMs + electionTimeoutMs,
+      // Its gate is closed since then. It must ask in this very turn: once the others hear that this set is committed, they follow it no more.
+      isPaused: members.leavesSelfOut,
+      asked: false,
+    };
+    // Who has all is asked once the gate is closed; the answers to this round tell of the others.
     this.#needRound();
     this.#core.emit({ kind: 'pause', paused: true });
   }

@@ -102,8 +102,7 @@ export class Office {
     // It would take the room that a change of the nodes waits for.
     if (this.#isConfigurationDue) return;
     // A leader that does not count by the newest set hands over once that is committed: what it let in after it could not be committed any more.
-    const { members } = this.#raft;
-    if (members.latest !== undefined && !members.isSelfVoter) return;
+    if (this.#raft.members.leavesSelfOut) return;
     this.#memory.setWord(WORD.OPEN_TERM, this.#raft.currentTerm);
     this.#gate.open();
     this.#isOpen = true;

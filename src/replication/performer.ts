@@ -88,7 +88,9 @@ export class Performer {
         this.#office.begin(effect.term);
         break;
       case 'pause':
-        if (effect.paused) this.#office.close();
+        if (!effect.paused) break;
+        this.#office.close();
+        this.#raft.paused();
         break;
       case 'store':
         this.#store(effect.message, effect.from);

@@ -33,14 +33,40 @@ describe('a leader', () => {
   test('hands over only what was let in before the gate closed (3.10)', () => {
     const cluster = led();
     const node = cluster.node(1);
+    node.lateAppends = 1;
     node.turn((raft) => raft.transfer());
-    // Nothing may be on its way to the successor yet: the shell closes the gate in this very turn, and more may have come in.
+    // Nothing may be on its way to the successor yet: it lacks what came in until the shell closed the gate, in this very turn.
     expect(cluster.bag.filter(only('timeoutNow'))).toEqual([]);
     cluster.calm();
     cluster.pass(10);
     expect(cluster.leaders).toEqual([2]);
     expect(node.transfers).toEqual([true]);
+    // It was committed before the office changed hands.
+    expect(cluster.node(2).terms).toEqual([1, 1, 2]);
+    expect(cluster.node(2).raft.commit).toBe(cluster.node(2).end);
   });
+
+  test.each(['hangs', 'has a full disk', 'has a disk that hangs'] as const)(
+    'that %s hands over only with what came in until the gate closed (E173)',
+    (why) => {
+      const cluster = led({ diskTimeoutMs: 1_000 });
+      const node = cluster.node(1);
+      node.lateAppends = 1;
+      if (why === 'hangs') node.turn((raft) => raft.hung(true));
+      if (why === 'has a full disk') node.raft.isFull = true;
+      if (why === 'has a disk that hangs') {
+        node.holds.flush = true;
+        node.append();
+      }
+      cluster.pass(1_500);
+      const [leader] = cluster.leaders;
+      expect([leader, node.lateAppends]).toEqual([expect.any(Number), 0]);
+      expect(leader).not.toBe(1);
+      const next = cluster.node(leader ?? 0);
+      expect([next.raft.currentTerm, next.terms]).toEqual([2, why === 'has a disk that hangs' ? [1, 1, 1, 2] : [1, 1, 2]]);
+      expect(next.raft.commit).toBe(next.end);
+    },
+  );
 
   test('whose no-op finds no room feeds the others all the same, so that one of them can take over (B19)', () => {
     const cluster = new Cluster({ logs: [logOf([1, 1, 1]), logOf([1]), logOf([1])] });

@@ -50,6 +50,8 @@ export class TestNode {
   /** What becomes of the next stores; empty: they are stored. */
   outcomes: StoreOutcome[] = [];
   isPaused = false;
+  /** So many appends come in that the core does not know of when it wants the gate closed. */
+  lateAppends = 0;
   fatal: string | undefined;
   readonly reads = new Map<number, number | undefined>();
   readonly transfers: boolean[] = [];
@@ -216,6 +218,7 @@ export class TestNode {
         break;
       case 'send':
         this.#checkSaved(effect.to, effect.message);
+        if (effect.message.kind === 'timeoutNow') this.#checkSuccessor(effect.to);
         this.#cluster.post(this.id, effect.to, effect.message, []);
         break;
       case 'beginTerm':
@@ -227,6 +230,7 @@ export class TestNode {
         break;
       case 'pause':
         this.isPaused = effect.paused;
+        if (effect.paused) this.#closeGate();
         break;
       case 'store':
         this.#store(effect.message, effect.from);
@@ -269,6 +273,19 @@ export class TestNode {
     expect(this.vote.currentTerm, 'a term is saved before it is told').toBe(message.term);
     if (message.kind === 'voteRequest') expect(this.vote.votedFor).toBe(this.id);
     if (message.kind === 'voteResponse' && message.granted) expect(this.vote.votedFor, 'a vote is saved before it is given').toBe(to);
+  }
+
+  /** Until the shell has closed the gate, appends come in that the core does not know of: nobody is asked to take over without them. */
+  #checkSuccessor(to: NodeId): void {
+    const progress = this.raft.leadership?.peers.get(to);
+    if (progress !== undefined) expect(progress.verified, 'who is asked to take over has all that was let in (3.10)').toBe(this.end);
+  }
+
+  #closeGate(): void {
+    const { currentTerm } = this.raft;
+    for (; this.lateAppends > 0; this.lateAppends -= 1) this.#push(100, currentTerm, this.#cluster.nextId());
+    this.raft.appended(currentTerm, this.end);
+    this.raft.paused();
   }
 
   finishLead(): void {

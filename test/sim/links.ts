@@ -2,6 +2,8 @@
 
 import type { LevelRange } from '../../src/core/levels.ts';
 import { hasDirectory } from '../../src/core/members.ts';
+import { GATE_CLOSED } from '../../src/memory/gate.ts';
+import { STATE } from '../../src/memory/map.ts';
 import type { LinkView, OwnView } from '../../src/peers/causeWatch.ts';
 import { DeathWatch } from '../../src/peers/deathWatch.ts';
 import type { Introduction } from '../../src/protocol/peerHandshake.ts';
@@ -51,9 +53,21 @@ export class SimLinks implements Endpoint, RaftLinks {
     const { uploads, world } = this.#process;
     if (message.kind === 'appendRequest' && message.referenceBytes !== undefined && body !== undefined) uploads.refers(to, message, body);
     if (message.kind === 'forget' && body !== undefined) uploads.forgets(to, body);
+    if (message.kind === 'timeoutNow') this.#checkSuccessor(to);
     world.seals.sends(this.#process, message, body?.length ?? 0);
     world.network.send(this, to, message, body, released);
     return true;
+  }
+
+  /** Who is asked to take over has all that was let in, and nothing more is. */
+  #checkSuccessor(to: NodeId): void {
+    const { memory, replica } = this.#process;
+    const progress = replica.raft.leadership?.peers.get(to);
+    promise(
+      progress === undefined || (memory.word32(STATE.GATE) === GATE_CLOSED && progress.verified === memory.tail),
+      'transfers',
+      () => `node ${this.id}, whose log ends at ${memory.tail}, asks node ${to} to take over, which has ${progress?.verified}`,
+    );
   }
 
   /** Nobody else is in a simulated network. */

@@ -48,6 +48,8 @@ export type Invariant =
   | 'check quorum'
   /** A node whose main thread hangs is noticed, takes no office, and hands over the one that it has, if another one could lead. */
   | 'office'
+  /** Who is asked to take over has all that was let in, and nothing more is. */
+  | 'transfers'
   /** A node is taken for dead whose port refuses connections, after its own were closed; and nobody who can be reached loses the office by that. */
   | 'deaths'
   /** A node that runs on an old copy of its disk is noticed, fed and does not count until then; and nobody else is taken for one. */

@@ -29,6 +29,8 @@ export interface Handlers {
   /** Told of which generation, and which ids, node.json is to have. */
   readonly saveGeneration?: ReplicaPorts['saveGeneration'];
   readonly saveNodes?: ReplicaPorts['saveNodes'];
+  /** Told of what is sent without entries. */
+  readonly sendMessage?: (to: NodeId, message: PeerMessage) => void;
   /** Told of what is sent with entries; without it none are. */
   readonly sendEntries?: (to: NodeId, message: PeerMessage) => void;
 }
@@ -80,6 +82,7 @@ export class TestReplica {
       canSend: () => handlers.sendEntries !== undefined,
       send: (to, message, body, released) => {
         if (body !== undefined) handlers.sendEntries?.(to, message);
+        else handlers.sendMessage?.(to, message);
         released?.();
       },
       truncate: (offset) => handlers.truncate?.(offset),

@@ -101,6 +101,8 @@ export interface CoreWorld {
   random(): number;
   newId(): string;
   post(envelope: Envelope): void;
+  /** So many appends come in just before a gate is closed. */
+  lateAppends(): number;
   /** What a state entry at log offset `start`, which is committed, says. */
   headAt(start: number): { readonly set: Configuration | undefined; readonly removed: readonly Directory[] };
   turned(node: CoreNode): void;
@@ -253,6 +255,7 @@ export class CoreNode {
         disk.damage = undefined;
         break;
       case 'send':
+        if (effect.message.kind === 'timeoutNow') this.#checkSuccessor(effect.to);
         this.#world.post({ from: this.id, to: effect.to, message: effect.message, entries: [] });
         break;
       case 'beginTerm':
@@ -267,6 +270,7 @@ export class CoreNode {
         break;
       case 'pause':
         this.isPaused = effect.paused;
+        if (effect.paused) this.#closeGate();
         break;
       case 'store':
         this.#store(effect.message, effect.from);
@@ -299,6 +303,25 @@ export class CoreNode {
       case 'commit':
         break;
     }
+  }
+
+  /** No append is let in any more; some were that the core does not know of. A leader that does not count by the newest set has let nothing in since. */
+  #closeGate(): void {
+    const { leadership, members, currentTerm } = this.raft;
+    if (leadership?.hasBegun === true && this.#orderDue === undefined && !members.leavesSelfOut) {
+      for (let count = this.#world.lateAppends(); count > 0; count -= 1) this.#push(40, {});
+      this.raft.appended(currentTerm, this.end);
+    }
+    this.raft.paused();
+  }
+
+  #checkSuccessor(to: NodeId): void {
+    const progress = this.raft.leadership?.peers.get(to);
+    promise(
+      progress === undefined || progress.verified === this.end,
+      'transfers',
+      () => `node ${this.id}, whose log ends at ${this.end}, asks node ${to} to take over, which has ${progress?.verified}`,
+    );
   }
 
   /** Puts what is due at the log's end: a no-op, or a configuration. */

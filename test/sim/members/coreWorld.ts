@@ -19,6 +19,7 @@ const keyOf = ({ id, instance }: Directory): string => `${id}/${instance}`;
 export class World implements CoreWorld {
   readonly #random: Random;
   nowMs = 0;
+  lateAppends: () => number = () => 0;
   readonly nodes: readonly CoreNode[];
   bag: Envelope[] = [];
   inHand: readonly Entry[] = [];

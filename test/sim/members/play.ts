@@ -30,12 +30,16 @@ const STORM = 20_000;
 
 /** Of so many steps one is a fault of disks and greetings, in seeds that have them. */
 const HARM_ONE_IN = 60;
+/** The same of what makes a leader hand over. */
+const TROUBLE_ONE_IN = 20;
 
 class Play {
   readonly #random: Random;
   /** Of what came later than the rest, so that other seeds stay what they were. */
   readonly #later: Random;
   readonly #isHarmful: boolean;
+  /** Main threads hang, and disks are full, now and then. */
+  readonly #isTroubled: boolean;
   readonly world: World;
   /** Disks that were taken out of a node, and may come back. */
   readonly #shelf: { readonly node: CoreNode; readonly disk: CoreDisk }[] = [];
@@ -51,9 +55,11 @@ class Play {
     this.#random = random;
     this.#later = new Random(seed ^ 0x0dd_d15c);
     this.#isHarmful = seed % 5 === 1 || seed % 5 === 3;
+    this.#isTroubled = seed % 20 === 18;
     this.#calm = random.below(60);
     const founders = 1 + random.below(5);
     this.world = new World(random, founders, 1 + random.below(7 - founders));
+    if (this.#isTroubled) this.world.lateAppends = () => this.#later.below(3);
   }
 
   #chance(percent: number): boolean {
@@ -72,6 +78,7 @@ class Play {
     for (let i = 0; i < steps; i += 1) {
       this.#step();
       if (this.#isHarmful && this.#later.oneIn(HARM_ONE_IN)) this.#harm();
+      if (this.#isTroubled && this.#later.oneIn(TROUBLE_ONE_IN)) this.#trouble();
       // Most of the time, most of what is sent arrives, and disks catch up.
       if (this.#chance(this.#calm)) this.#deliver(8);
     }
@@ -166,6 +173,14 @@ class Play {
     if (isBomb) this.#bomb();
     else if (this.#later.oneIn(3)) this.#askAgain(this.#laterOf(this.world.nodes));
     else this.#loseEntries(this.#laterOf(this.world.nodes));
+  }
+
+  /** A main thread hangs, or answers again; or a disk is full, or has room again. */
+  #trouble(): void {
+    const { world } = this;
+    const node = this.#laterOf(world.leaders.length > 0 && this.#later.oneIn(2) ? world.leaders : world.nodes);
+    if (this.#later.oneIn(2)) node.raft.isFull = this.#later.oneIn(2);
+    else node.turn((raft) => raft.hung(!raft.isHung));
   }
 
   /** A node's disk loses the end of its log, and is known to be damaged or an old copy. */
@@ -309,6 +324,9 @@ class Play {
       node.truncate();
       node.order();
       node.flush();
+      if (!this.#isTroubled) continue;
+      node.raft.isFull = false;
+      node.turn((raft) => raft.hung(false));
     }
     this.#mendDisks();
     world.heal();

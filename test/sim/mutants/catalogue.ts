@@ -281,7 +281,7 @@ export const MUTANTS: readonly Mutant[] = [
       { file: OFFICE, find: 'this.#gate.closeSync();', replace: '' },
       { file: APPENDS, find: 'return this.#memory.word(WORD.OPEN_TERM);', replace: 'return this.#memory.word(WORD.TERM);' },
     ],
-    foundBy: ['log matching', 'soundness', 'committed bytes'],
+    foundBy: ['log matching', 'soundness', 'committed bytes', 'transfers'],
     withinSeeds: 100,
     foundAt: 2,
   },
@@ -359,7 +359,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: 'src/memory/hotReader.ts', find: 'Math.min(closedEnd, commit)', replace: 'closedEnd' }],
     foundBy: ['visibility'],
     withinSeeds: 200,
-    foundAt: 29,
+    foundAt: 6,
   },
   // Liveness
   {
@@ -406,7 +406,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['progress'],
     withinSeeds: 400,
-    foundAt: 159,
+    foundAt: 259,
   },
   {
     name: 'hung disk keeps the office',

@@ -9,6 +9,7 @@ const ELECTIONS = 'src/raft/elections.ts';
 const STATE = 'src/raft/state.ts';
 const LEADERSHIP = 'src/raft/leadership.ts';
 const RAFT = 'src/raft/raft.ts';
+const TRANSFER = 'src/raft/transfer.ts';
 const FUSE = 'src/raft/termFuse.ts';
 
 export const MEMBER_MUTANTS: readonly Mutant[] = [
@@ -321,5 +322,13 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     foundBy: ['sets of nodes', 'progress'],
     withinSeeds: 4_000,
     foundAt: 235,
+  },
+  {
+    name: 'asks before the gate is closed',
+    what: 'a leader that hangs, or is full, asks another node to take over in the turn in which its gate is to be closed: what came in until then ends as unknown',
+    patches: [{ file: TRANSFER, find: '|| !underWay.isPaused || underWay.asked', replace: '|| underWay.asked' }],
+    foundBy: ['transfers'],
+    withinSeeds: 400,
+    foundAt: 198,
   },
 ];

@@ -95,7 +95,7 @@ export const OPEN_DAMAGE_MUTANTS: readonly Mutant[] = [
     ],
     foundBy: ['durability', 'leader completeness', 'soundness'],
     withinSeeds: 900,
-    foundAt: 167,
+    foundAt: 199,
   },
   {
     name: 'mended although the last write is lost',

@@ -11,7 +11,7 @@ export const RETENTION_MUTANTS: readonly Mutant[] = [
     patches: [{ file: RETENTION, find: 'timeMs - policy.ageMs, start)', replace: 'this.#ports.loop.wallMs() - policy.ageMs, start)' }],
     foundBy: ['trims'],
     withinSeeds: 200,
-    foundAt: 6,
+    foundAt: 38,
   },
   {
     name: 'retention into the open segment',

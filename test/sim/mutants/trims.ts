@@ -62,7 +62,7 @@ export const TRIM_MUTANTS: readonly Mutant[] = [
     patches: [{ file: TAIL, find: 'this.#memory.setWord(WORD.DATA_END, this.fold.toldDataEnd)', replace: 'void 0' }],
     foundBy: ['data end', 'log state'],
     withinSeeds: 200,
-    foundAt: 38,
+    foundAt: 81,
   },
   {
     name: 'jump over what was trimmed',
