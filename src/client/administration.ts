@@ -1,6 +1,7 @@
 // What is asked of whoever leads, about the log as a whole: how much of it is kept, who may use it, which nodes have it, which consumers it knows. Asked again until one
 // answers, because to ask twice does no harm.
 
+import { LogError } from '../core/errors.ts';
 import { MAX_NODE_ID } from '../core/limits.ts';
 import { placeIn } from './bookmark.ts';
 import { checkBoolean, checkInteger, MAX_TIMER_MS } from './checks.ts';
@@ -57,13 +58,32 @@ export abstract class LogAdministration {
 
   /**
    * Lets a consumer go on at `to`, or, without that, begin as if nobody had had its name; whoever has the name now can commit no more. Resolves when that is
-   * committed. Rejects like {@link retention}, OFFSET_BEYOND_END; OTHER_CLUSTER or GENERATION_CHANGED for a bookmark of another log.
+   * committed. Rejects like {@link retention}, OFFSET_BEYOND_END; OTHER_CLUSTER or GENERATION_CHANGED for a bookmark of another log; RangeError for a place inside an
+   * entry, as far as this client may read.
    */
   async resetConsumer(name: string, options: ResetConsumerOptions = {}): Promise<void> {
     checkName(name);
     const ask = this.#askOfConsumers('resetConsumer', options, RESET_CONSUMER_OPTIONS);
     const position = options.to === undefined ? undefined : placeIn(this.#core.log, 'to', options.to);
+    if (position !== undefined && !(await this.#mayBegin(position))) {
+      throw new RangeError(`to is offset ${position}, which is inside an entry: consumer ${JSON.stringify(name)} could not go on there`);
+    }
     await changeConsumer(ask, `the reset of consumer ${JSON.stringify(name)}`, { what: 'reset', name, position });
+  }
+
+  /** Whether an entry begins or the log ends at `offset`, which is committed; true as well where that is trimmed. Rejects like a reading. */
+  protected abstract isBoundary(offset: number): Promise<boolean>;
+
+  /** Whether a reading may begin at `offset`, as far as that can be known here. */
+  async #mayBegin(offset: number): Promise<boolean> {
+    try {
+      return await this.isBoundary(offset);
+    } catch (thrown) {
+      // Who may not read cannot look; and how far the log goes, whoever leads knows.
+      const isOpen = thrown instanceof LogError && (thrown.code === 'FORBIDDEN' || thrown.code === 'OFFSET_BEYOND_END');
+      if (!isOpen) throw thrown;
+      return true;
+    }
   }
 
   /** Forgets a consumer; whoever has its name can commit no more. Resolves when that is committed, to whether it was there. Rejects like {@link retention}. */

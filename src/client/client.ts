@@ -293,11 +293,15 @@ export class LogClient extends LogAdministration {
         end: () => this.end(),
         offsetOf: (bookmark) => placeIn(this.#core.log, 'the position that is kept', bookmark),
         placeNow: (beginning) => placeNow(this.#core.readNodes, this.#beginningOf(beginning)),
-        isBoundary: (offset) => isBoundary(this.read({ from: offset, limit: 1 })),
+        isBoundary: (offset) => this.isBoundary(offset),
         store: nodeStore(consumerAsk(this.#core, this.#core.settings.timeoutMs)),
       },
       options,
     );
+  }
+
+  protected isBoundary(offset: number): Promise<boolean> {
+    return isBoundary(this.read({ from: offset, limit: 1 }));
   }
 
   /** @internal The bytes of the log, without end, for a copy of it. */

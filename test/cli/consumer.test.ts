@@ -51,7 +51,11 @@ test('names are listed, shown, begun anew and forgotten, and whoever had them ca
   const none = await run('reset', 'biling');
   expect([none.code, none.stderr]).toEqual([2, expect.stringContaining('"billing", "mail/é", "torn"')]);
 
-  expect(JSON.parse((await run('reset', 'torn', '--to', `${LOG}@12`, '--json')).stdout)).toEqual({ name: 'torn', bookmark: `${LOG}@12` });
+  expect(JSON.parse((await run('reset', 'torn', '--to', `${LOG}@12`, '--json')).stdout)).toEqual({
+    name: 'torn',
+    bookmark: `${LOG}@12`,
+    offset: 12,
+  });
   expect((await run('reset', 'torn', '--to', 'nowhere')).code).toBe(2);
   expect((await run('reset', 'billing')).stdout).toContain('begins anew');
   expect([await store.position('torn'), await store.position('billing')]).toEqual([`${LOG}@12`, undefined]);

@@ -75,7 +75,10 @@ it('are listed, begun anew and removed, by programs and the command line', async
   const unknown = await runCommand(['consumer', 'show', 'biling', '--url', url]);
   expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining('the log has "billing"')]);
 
-  expect(await cli('reset', 'billing', '--to', String(offset + 26), '--url', url)).toContain(`goes on at ${offset + 26}`);
+  const third = offset + 26;
+  expect(await cli('reset', 'billing', '--to', String(third), '--url', url)).toContain(`goes on at ${third}`);
+  const told = JSON.parse(await cli('reset', 'billing', '--to', String(third), '--url', url, '--json'));
+  expect(told).toEqual({ name: 'billing', bookmark: log.bookmark(third), offset: third });
   expect((await failureOf(handle(consumer, 1))).code).toBe('FENCED');
   expect(await handle(await log.consumer({ name: 'billing' }), 1)).toEqual(['c']);
   await log.resetConsumer('billing', { to: log.bookmark(second) });
@@ -83,6 +86,9 @@ it('are listed, begun anew and removed, by programs and the command line', async
   await log.resetConsumer('billing');
   expect(await handle(await log.consumer({ name: 'billing' }), 1)).toEqual(['a']);
   expect((await failureOf(log.resetConsumer('billing', { to: end + 1_000_000 }))).code).toBe('OFFSET_BEYOND_END');
+  // It could go on nowhere from there, and would fail whenever it is taken.
+  for (const to of [second + 1, log.bookmark(second + 1)]) await expect(log.resetConsumer('billing', { to })).rejects.toThrow(RangeError);
+  expect((await log.consumers())[0]?.position).toBe(second);
   expect((await runCommand(['consumer', 'reset', 'billing', '--to', 'nowhere', '--url', url])).code).toBe(2);
   expect((await failureOf(log.resetConsumer('billing', { to: `${'5f'.repeat(16)}@12` }))).code).toBe('OTHER_CLUSTER');
 

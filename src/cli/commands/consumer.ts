@@ -126,6 +126,7 @@ const placeIn = (to: string): number | string => (/^\d+$/.test(to) ? Number(to) 
 
 async function runReset(name: string, options: ResetOptions): Promise<void> {
   const { to, timeout } = options;
+  let bookmark = to;
   try {
     await at(options, {
       inFiles: async (store) => {
@@ -134,14 +135,16 @@ async function runReset(name: string, options: ResetOptions): Promise<void> {
       },
       inNodes: async (log) => {
         foundIn(await log.consumers({ timeoutMs: timeout }), name, 'the log');
-        await log.resetConsumer(name, { to: to === undefined ? undefined : placeIn(to), timeoutMs: timeout });
+        const place = to === undefined ? undefined : placeIn(to);
+        await log.resetConsumer(name, { to: place, timeoutMs: timeout });
+        if (typeof place === 'number') bookmark = log.bookmark(place);
       },
     });
   } catch (thrown) {
     throw thrown instanceof TypeError || thrown instanceof RangeError ? new LogError('USAGE', `--to: ${thrown.message}`) : thrown;
   }
   if (options.json) {
-    await printJson({ name, bookmark: to ?? null });
+    await printJson({ name, bookmark: bookmark ?? null, offset: bookmark === undefined ? null : Number(bookmark.split('@')[1]) });
     return;
   }
   const place = to === undefined ? 'begins anew' : `goes on at ${to}`;
