@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { partsOf } from './appends.mjs';
 import { Log } from './log.mjs';
+import { SERVICES } from './services.mjs';
 import { appendOne, appendsOf, connected, text } from './steps.mjs';
 import * as wire from './wire.mjs';
 
@@ -211,7 +212,7 @@ export const SESSION_CASES = [
       // The entry that opens the session has 28 bytes and its name, that of an append 44.
       assert.deepEqual([(await appendOne(t)).offset, (await appendOne(t, 'two')).offset], [195, 254]);
       assert.deepEqual(
-        opensOf(node).map(({ flags, body }) => [flags, body.toString('utf8', 8)]),
+        opensOf(node).map(({ offset, body }) => [offset, body.toString('utf8', 8)]),
         [[0, 'billing']],
       );
       assert.deepEqual(sequencesOf(node), [1, 2]);
@@ -253,18 +254,39 @@ export const SESSION_CASES = [
   ],
   [
     'Sessions of producers',
-    'opens another session with AGAIN when its own was forgotten',
+    'opens another session when its own was forgotten, and names that as the one before',
     async (t) => {
       const node = await producer(t);
       await appendOne(t);
+      const { session } = node.log.sessions.get('billing');
       node.log.sessions.clear();
       await appendOne(t, 'two');
       assert.deepEqual(node.log.data, ['one', 'two']);
       assert.deepEqual(
-        opensOf(node).map(({ flags }) => flags),
-        [0, 1],
+        opensOf(node).map(({ offset }) => offset),
+        [0, session],
       );
       assert.deepEqual(sequencesOf(node).slice(-1), [1]);
+    },
+  ],
+  [
+    'Sessions of producers',
+    'asks again for the session that it asked for when the answer was lost, and appends in that',
+    async (t) => {
+      const node = await producer(t);
+      node.on.open_session = (request, connection) => {
+        node.on.open_session = undefined;
+        SERVICES.open_session(node, request, { send: () => undefined });
+        connection.end();
+        return true;
+      };
+      await appendOne(t);
+      assert.deepEqual(node.log.data, ['one']);
+      assert.deepEqual(
+        opensOf(node).map(({ offset }) => offset),
+        [0, 0],
+      );
+      assert.equal(partsOf(appendsOf(node).at(-1)).session, node.log.sessions.get('billing').session);
     },
   ],
   [
@@ -277,7 +299,7 @@ export const SESSION_CASES = [
       node.log.sessions.set('billing', { ...row, session: row.session + 1, instance: '00000000000000ff' });
       for (const word of ['two', 'three']) await assert.rejects(appendOne(t, word), { code: 'FENCED', outcome: 'failed' });
       assert.deepEqual(node.log.data, ['one']);
-      for (const { flags } of opensOf(node).slice(1)) assert.equal(flags, 1);
+      for (const { offset } of opensOf(node).slice(1)) assert.equal(offset, row.session);
     },
   ],
   [

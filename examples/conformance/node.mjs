@@ -27,7 +27,6 @@ function flagsOf(name, features) {
     RETENTION: 1 | 2 | has(FEATURE.consumers, 4 | 8),
     UPGRADE: 1,
     TRANSFER: 1,
-    OPEN_SESSION: 1,
     MEMBERS: 1,
   };
   return flags[name] ?? 0;

@@ -170,7 +170,7 @@ function transfer(node, { id, flags, a, b }, connection) {
 
 const INSTANCE = /^[0-9a-f]{16}$/;
 
-function openSession(node, { id, flags, body }, connection) {
+function openSession(node, { id, offset: follows, body }, connection) {
   const { log } = node;
   const instance = body.toString('hex', 0, 8);
   const name = body.toString('utf8', 8);
@@ -178,14 +178,18 @@ function openSession(node, { id, flags, body }, connection) {
   if (!INSTANCE.test(instance) || /^0+$/.test(instance) || body.length < 9 || body.length > 72)
     return node.fault('OPEN_SESSION has an instance that is not zero, and a name of 1 to 64 bytes');
   const before = log.sessions.get(name);
-  if ((flags & 1) !== 0 && before !== undefined && before.instance !== instance) return refuse(connection, id, 28);
+  const tell = (row) => connection.send(answers.sessionOpened(id, row.session, row.before, row.beforeSequence));
+  // Asked for again.
+  if (before?.instance === instance && before.session !== follows) return before.sequence === 0 ? tell(before) : refuse(connection, id, 28);
+  if (follows !== 0 && before !== undefined && before.instance !== instance) return refuse(connection, id, 28);
   const session = log.end;
   const payload = Buffer.concat([Buffer.alloc(8), body]);
   payload.writeUInt32LE(1, 0);
   payload.writeUInt32LE(body.length - 8, 4);
   log.add({ kind: 8, payload });
-  log.sessions.set(name, { session, instance, sequence: 0, last: session, places: [] });
-  return connection.send(answers.sessionOpened(id, session, before?.session ?? 0, before?.sequence ?? 0));
+  const over = { before: before?.session ?? 0, beforeSequence: before?.sequence ?? 0 };
+  log.sessions.set(name, { session, instance, sequence: 0, last: session, places: [], ...over });
+  return tell(log.sessions.get(name));
 }
 
 const ROLES = { voter: 1, learner: 2, reader: 3 };

@@ -555,8 +555,8 @@ class LogLog:
         """Opens one, and says which the producer had before, and the last number of that."""
         if not self.leader.hello["features"] & F_SESSIONS:
             raise LogLogError("UNSUPPORTED", "this node has no sessions of producers")
-        # The first one takes the name over; later ones do not, so that two processes do not take it from each other in turn.
-        id = self.leader.request(OPEN_SESSION, 1 if self.session else 0, body=self.instance + self.producer.encode())
+        # The first one takes the name over; later ones name the one that they follow, so that two processes do not take it from each other in turn.
+        id = self.leader.request(OPEN_SESSION, offset=self.session, body=self.instance + self.producer.encode())
         opened, before, sequence = struct.unpack_from("<QQQ", self.leader.answer(id, SESSION_OPENED), 8)
         self.session, self.sequence, self.is_open = opened, 0, True
         return before, sequence

@@ -50,13 +50,13 @@ export const MAX_CONSUMER_LISTS = 64;
 export const STATE_HEAD_BYTES = MAX_STATE_ENTRY_BYTES + 64 * 1024;
 
 /**
- * The sessions of producers have at most so many bytes of the state, where a quarter of a segment is not less: about 7,000 of them. A leader keeps as many as
+ * The sessions of producers have at most so many bytes of the state, where a quarter of a segment is not less: about 6,000 of them. A leader keeps as many as
  * its option says, and as there is room for beside all else.
  */
 export const MAX_SESSIONS_BYTES = 768 * 1024;
 
 /** Of each session in the state. */
-export const SESSION_ROW_BYTES = 112;
+export const SESSION_ROW_BYTES = 128;
 
 /** Least time after which a session that nobody uses is forgotten. */
 export const MIN_SESSION_AGE_MS = 60_000;

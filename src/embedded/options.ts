@@ -55,7 +55,7 @@ export interface NodeOptions {
   readonly retentionBytes?: Size | 'none' | undefined;
   /** How long a new log keeps what is in it, by its own time, 1 s or more. A log that exists is told with `setRetention`. Default `none`: for good. */
   readonly retentionAge?: Duration | 'none' | undefined;
-  /** Sessions of producers that the log may have, where there is room for as many, 1 to 7021. Default 4096. */
+  /** Sessions of producers that the log may have, where there is room for as many, 1 to 6144. Default 4096. */
   readonly maxSessions?: number | undefined;
   /** For how long, by the log's time, a session of a producer may rest before it is forgotten, 1 minute or more. Default `7d`. */
   readonly sessionAge?: Duration | undefined;

@@ -4,8 +4,8 @@
 //   open       0 u32 what: 1 │ 4 u32 bytes of the name │ 8 8 bytes instance │ 16 name
 //   sequence   0 u32 what: 2 │ 4 u32 bytes of entries after it │ 8 u64 session │ 16 u64 sequence │ 24 u64 offset of the session's entry before
 //   evict      0 u32 what: 3 │ 4 u32 zero │ 8 u64 session
-//   table      rows of 112 bytes, sessions ascend: 0 u64 session │ 8 u64 sequence │ 16 u64 offset of its last entry │ 24 u64 Unix ms of that
-//              32 8 bytes instance │ 40 u32 bytes of the name │ 44 u32 zero │ 48 64 bytes: name, zeros
+//   table      rows of 128 bytes, sessions ascend: 0 u64 session │ 8 u64 sequence │ 16 u64 offset of its last entry │ 24 u64 Unix ms of that
+//              32 8 bytes instance │ 40 u32 bytes of the name │ 44 u32 zero │ 48 u64 session before │ 56 u64 sequence of that │ 64 64 bytes: name, zeros
 
 import { ENTRY_OVERHEAD_BYTES } from '../../assembly/layout.ts';
 import { assert } from '../core/assert.ts';
@@ -46,6 +46,10 @@ export interface Session {
   /** 16 hexadecimal digits, drawn by the producer's process. */
   readonly instance: string;
   readonly name: string;
+  /** The producer's session that is over by this one; 0: there was none. So who did not hear that this one was opened can ask again. */
+  readonly before: number;
+  /** Of the last append of that; 0: there is none. */
+  readonly beforeSequence: number;
 }
 
 const OPEN = 1;
@@ -61,7 +65,9 @@ const ROW_LAST_AT = 16;
 const ROW_TIME_AT = 24;
 const ROW_INSTANCE_AT = 32;
 const ROW_NAME_BYTES_AT = 40;
-const ROW_NAME_AT = 48;
+const ROW_BEFORE_AT = 48;
+const ROW_BEFORE_SEQUENCE_AT = 56;
+const ROW_NAME_AT = 64;
 
 /** A table without sessions. */
 export const NO_SESSIONS = new Uint8Array(0);
@@ -179,7 +185,12 @@ export function sessionAt(view: DataView, row: number): Session {
     timeMs: getOffset(view, row + ROW_TIME_AT),
     instance: readInstance(view, row + ROW_INSTANCE_AT),
     name,
+    ...beforeAt(view, row),
   };
+}
+
+function beforeAt(view: DataView, row: number): Pick<Session, 'before' | 'beforeSequence'> {
+  return { before: getOffset(view, row + ROW_BEFORE_AT), beforeSequence: getOffset(view, row + ROW_BEFORE_SEQUENCE_AT) };
 }
 
 /** Sequence and place of the last entry of the session whose row is at `row`: what is asked for each append. */
@@ -225,7 +236,7 @@ function removeRow(table: SessionTable, row: number): void {
   table.bytes = bytes - SESSION_ROW_BYTES;
 }
 
-function addRow(table: SessionTable, { session, sequence, last, timeMs, instance, name }: Session): void {
+function addRow(table: SessionTable, { session, sequence, last, timeMs, instance, name, before, beforeSequence }: Session): void {
   const { view, at, bytes } = table;
   const row = at + bytes;
   const nameBytes = text.encoder.encode(name);
@@ -237,6 +248,8 @@ function addRow(table: SessionTable, { session, sequence, last, timeMs, instance
   setOffset(view, row + ROW_TIME_AT, timeMs);
   writeInstance(view, row + ROW_INSTANCE_AT, instance);
   view.setUint32(row + ROW_NAME_BYTES_AT, nameBytes.length, true);
+  setOffset(view, row + ROW_BEFORE_AT, before);
+  setOffset(view, row + ROW_BEFORE_SEQUENCE_AT, beforeSequence);
   all.set(nameBytes, ROW_NAME_AT);
   table.bytes = bytes + SESSION_ROW_BYTES;
 }
@@ -249,9 +262,11 @@ export function foldSession(table: SessionTable, change: SessionChange, offset: 
   if (change.what === 'open') {
     const older = rowOfName(table, change.name);
     if (older < 0 && table.bytes + SESSION_ROW_BYTES > table.capacityBytes) return false;
+    const before = older < 0 ? 0 : getOffset(table.view, older);
+    const beforeSequence = older < 0 ? 0 : lastAt(table.view, older).sequence;
     if (older >= 0) removeRow(table, older);
     const { name, instance } = change;
-    addRow(table, { session: offset, sequence: 0, last: offset, timeMs, instance, name });
+    addRow(table, { session: offset, sequence: 0, last: offset, timeMs, instance, name, before, beforeSequence });
     return true;
   }
   const { view } = table;
@@ -278,6 +293,8 @@ export function isSessionTable(view: DataView, at: number, bytes: number): boole
     const { sequence, last } = lastAt(view, row);
     const nameBytes = view.getUint32(row + ROW_NAME_BYTES_AT, true);
     const isInOrder = session > before && last <= MAX_LOG_OFFSET && (sequence === 0 ? last === session : last > session);
+    const over = beforeAt(view, row);
+    if (over.before >= session || (over.before === 0 && over.beforeSequence !== 0) || over.beforeSequence > MAX_LOG_OFFSET) return false;
     if (!isInOrder || sequence > MAX_LOG_OFFSET || getOffset(view, row + ROW_TIME_AT) > MAX_LOG_OFFSET) return false;
     if (view.getUint32(row + ROW_NAME_BYTES_AT + 4, true) !== 0 || nameIn(view, row + ROW_NAME_AT, nameBytes) === undefined) return false;
     for (let i = nameBytes; i < MAX_PRODUCER_NAME_BYTES; i += 1) if (view.getUint8(row + ROW_NAME_AT + i) !== 0) return false;

@@ -272,10 +272,11 @@ export class OwnEntries {
   }
 
   /**
-   * Orders a session of a producer, which ends the one that it had. `isAgain`: only if no other instance opened that. Undefined and errors as {@link trim}; FENCED,
-   * TOO_MANY_SESSIONS where there are `most`, or no room for more, and none of them rests.
+   * Orders a session of a producer, which ends the one that it had. `follows` is the last one that this instance was told of, 0: none; with one, only if no other
+   * instance has opened another. Asked for again, because the answer was lost, it is the same session, and says the same of the one before. Undefined and errors
+   * as {@link trim}; FENCED, TOO_MANY_SESSIONS where there are `most`, or no room for more, and none of them rests.
    */
-  openSession({ name, instance }: ProducerName, isAgain: boolean, most: number): OrderedSession | undefined {
+  openSession({ name, instance }: ProducerName, follows: number, most: number): OrderedSession | undefined {
     const { memory, tail, gate } = this.#ports;
     if (!gate.enter()) return undefined;
     try {
@@ -286,7 +287,9 @@ export class OwnEntries {
       }
       const row = rowOfName(producers, name);
       const before = row < 0 ? undefined : sessionAt(producers.view, row);
-      if (isAgain && before !== undefined && before.instance !== instance) throw fenced(before);
+      if (before !== undefined && before.instance === instance && before.session !== follows)
+        return openedBefore(before, term, memory.tail);
+      if (follows !== 0 && before !== undefined && before.instance !== instance) throw fenced(before);
       if (before === undefined && !this.#makeRoomForSession(most, term)) return undefined;
       if (this.#order(KIND_SESSION, sessionPayload({ what: 'open', name, instance }), term) !== 'ordered') return undefined;
       return { session: tail.first, before: before?.session ?? 0, beforeSequence: before?.sequence ?? 0, term, end: tail.end };
@@ -359,6 +362,14 @@ export function consumersKeep({ consumerBytes }: Policy, consumers: Uint8Array, 
 function fenced({ name, session }: Session): LogError {
   const sentence = `another process appends as the producer "${name}" since it opened the session ${session}: this one is over for good`;
   return new LogError('FENCED', sentence, { session }, 'failed');
+}
+
+/** What is told of a session that is open, to who did not hear it: at the latest it is committed where the log ends now. */
+function openedBefore({ name, session, sequence, before, beforeSequence }: Session, term: number, end: number): OrderedSession {
+  if (sequence === 0) return { session, before, beforeSequence, term, end };
+  // Who appended in it knew it: this was asked for before that, and came late.
+  const sentence = `this process has appended as the producer "${name}" in the session ${session} since it asked for this one: name that as the one before`;
+  throw new LogError('FENCED', sentence, { session }, 'failed');
 }
 
 const isSameBytes = (left: Uint8Array, right: Uint8Array): boolean =>

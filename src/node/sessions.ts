@@ -79,16 +79,16 @@ export class Sessions {
   }
 
   /**
-   * Opens a session, `isAgain`: only if the producer has none that another instance opened. Resolves when that is committed. Rejects with a LogError: FENCED,
-   * TOO_MANY_SESSIONS, NOT_LEADER, SHUTTING_DOWN, UNSUPPORTED, TOO_MANY_REQUESTS; NOT_LEADER may come although it was done.
+   * Opens a session that follows another one of the same instance, `follows`, 0: none; asked for again, it is the same one. Resolves when that is committed.
+   * Rejects with a LogError: FENCED, TOO_MANY_SESSIONS, NOT_LEADER, SHUTTING_DOWN, UNSUPPORTED, TOO_MANY_REQUESTS; NOT_LEADER may come although it was done.
    */
-  async request(producer: ProducerName, isAgain: boolean, asker: Asker = {}): Promise<SessionOpened> {
+  async request(producer: ProducerName, follows: number, asker: Asker = {}): Promise<SessionOpened> {
     const { sessionsAsked = 0 } = asker;
     const refusal = this.#shares.take(sessionsAsked, 'sessions that are being opened');
     if (refusal !== '') throw new LogError('TOO_MANY_REQUESTS', refusal);
     asker.sessionsAsked = sessionsAsked + 1;
     try {
-      const { session, before, beforeSequence, term, end } = await this.#order(producer, isAgain);
+      const { session, before, beforeSequence, term, end } = await this.#order(producer, follows);
       const { memory, progress } = this.#ports;
       while (memory.commit < end && !this.#isOver && memory.word(WORD.OPEN_TERM) === term) await progress();
       // In this order: what another leader commits at the same place comes after this one has lost its office.
@@ -101,12 +101,12 @@ export class Sessions {
     }
   }
 
-  async #order(producer: ProducerName, isAgain: boolean): Promise<OrderedSession> {
+  async #order(producer: ProducerName, follows: number): Promise<OrderedSession> {
     const { own, config, refusal, progress } = this.#ports;
     for (;;) {
       const refused = refusal();
       if (refused !== undefined) throw refused;
-      const ordered = own.openSession(producer, isAgain, config.maxSessions);
+      const ordered = own.openSession(producer, follows, config.maxSessions);
       if (ordered !== undefined) return ordered;
       await progress();
     }

@@ -1,6 +1,6 @@
 // Sessions of producers on the wire: how one is opened, and how an APPEND says that it is of one. docs/PROTOCOL.md, "Sessions of producers".
 //
-//   OPEN_SESSION     header │ 24 8 bytes instance │ 32 name
+//   OPEN_SESSION     header, its offset: the session that it follows │ 24 8 bytes instance │ 32 name
 //   SESSION_OPENED   0 u8 opcode │ 4 u32 request id │ 8 u64 session │ 16 u64 session before, 0: none │ 24 u64 last sequence of that
 //   APPEND           header │ what it says of an upload │ u64 session │ u64 sequence │ entries
 
@@ -12,8 +12,6 @@ import { faultOfProducer } from '../core/producers.ts';
 
 export const OPEN_SESSION = 0x13;
 export const SESSION_OPENED = 0x90;
-/** OPEN_SESSION: only if the producer has no session, or one that the same instance opened. */
-export const OPEN_AGAIN = 1;
 /** APPEND: an {@link AppendSession} comes right before the entries. */
 export const APPEND_SESSION = 16;
 /** Bytes of that. */
@@ -46,14 +44,14 @@ export interface SessionOpened {
   readonly beforeSequence: number;
 }
 
-/** An OPEN_SESSION. */
-export function encodeOpenSession(requestId: number, { name, instance }: ProducerName, isAgain: boolean): Uint8Array {
+/** An OPEN_SESSION; `follows`: the last session that the instance was told it has, 0: none. */
+export function encodeOpenSession(requestId: number, { name, instance }: ProducerName, follows: number): Uint8Array {
   const nameBytes = text.encoder.encode(name);
   const bytes = new Uint8Array(HEADER_BYTES + INSTANCE_BYTES + nameBytes.length);
   const view = viewOf(bytes);
   view.setUint8(0, OPEN_SESSION);
-  view.setUint8(1, isAgain ? OPEN_AGAIN : 0);
   view.setUint32(4, requestId, true);
+  setOffset(view, 8, follows);
   writeInstance(view, HEADER_BYTES, instance);
   bytes.set(nameBytes, HEADER_BYTES + INSTANCE_BYTES);
   return bytes;

@@ -36,14 +36,14 @@ import {
 import { CONSUMERS } from '../protocol/consumers.ts';
 import { CLIENT_UPLOADS, PROTOCOL_VERSION } from '../protocol/greeting.ts';
 import { MEMBERS, MEMBERS_DRY_RUN } from '../protocol/members.ts';
-import { APPEND_SESSION, OPEN_AGAIN, OPEN_SESSION } from '../protocol/sessions.ts';
+import { APPEND_SESSION, OPEN_SESSION } from '../protocol/sessions.ts';
 import { TOKENS } from '../protocol/tokens.ts';
 import type { Session } from './session.ts';
 
 /** Flags by opcode; others are refused, so that they can get a meaning one day. */
 const KNOWN_FLAGS: Readonly<Record<number, number>> = {
   [APPEND]: APPEND_RECEIVED | APPEND_CONDITIONAL | APPEND_CHAINED | APPEND_SESSION,
-  [OPEN_SESSION]: OPEN_AGAIN,
+  [OPEN_SESSION]: 0,
   [READ]: READ_TIMED,
   [SUBSCRIBE]: READ_TIMED | SUBSCRIBE_KEPT,
   [CREDIT]: 0,

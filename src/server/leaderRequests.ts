@@ -37,7 +37,7 @@ import {
 import { encodeLevels } from '../protocol/levels.ts';
 import { encodeMembers, MEMBERS, MEMBERS_DRY_RUN, membersRequestIn } from '../protocol/members.ts';
 import { encodeKept, retentionIn } from '../protocol/retention.ts';
-import { encodeSessionOpened, OPEN_AGAIN, OPEN_SESSION, openSessionIn } from '../protocol/sessions.ts';
+import { encodeSessionOpened, OPEN_SESSION, openSessionIn } from '../protocol/sessions.ts';
 import { encodeTokens, TOKENS, type TokenChange, tokensRequestIn } from '../protocol/tokens.ts';
 import type { Answers, Told } from './answers.ts';
 import type { Session } from './session.ts';
@@ -132,13 +132,13 @@ export class LeaderRequests {
     }
   }
 
-  #openSession(session: Session, { requestId, flags }: Request, body: Uint8Array): void {
+  #openSession(session: Session, { requestId, offset }: Request, body: Uint8Array): void {
     const producer = openSessionIn(body);
     if (typeof producer === 'string') {
       session.sendError(requestId, 'MALFORMED', 0, producer);
       return;
     }
-    const work = this.#sessions.request(producer, (flags & OPEN_AGAIN) !== 0, session);
+    const work = this.#sessions.request(producer, offset, session);
     this.#answers.answer(session, requestId, work, (opened) => session.send(encodeSessionOpened(requestId, opened)));
   }
 

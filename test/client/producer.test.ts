@@ -78,9 +78,63 @@ describe('a client that is a producer', () => {
     sessions.onOpen = () => answers.shift();
     expect(await log.append('a')).toMatchObject({ offset: 0 });
     expect(sessions.opened).toEqual([false, false]);
-    expect(sessions.came).toEqual([[1200, 1]]);
+    expect(sessions.came).toEqual([[1100, 1]]);
     await log.close();
   });
+
+  test.each([1, 2, 3])(
+    'E175: knows what became of its appends where the answer to who opened another session was lost, %i times',
+    async (times) => {
+      const log = await connect();
+      const answers: ('silent' | 'FORBIDDEN')[] = ['silent', 'FORBIDDEN'];
+      sessions.onAppend = () => answers.shift();
+      // The first is done, and nobody hears it; the second is refused for good, so that another session is opened.
+      const promises = await appendEach(log, ['a', 'b', 'c']);
+      expect(await outcomesOf(promises.slice(1, 2))).toEqual(['FORBIDDEN failed']);
+      let lost = 0;
+      sessions.onOpen = () => {
+        lost += 1;
+        return lost <= times ? 'lost' : undefined;
+      };
+      server.connections.at(-1)?.kill();
+      expect(await outcomesOf(promises)).toEqual(['done', 'FORBIDDEN failed', 'done']);
+      expect(await promises[0]).toMatchObject({ offset: -1, level: 'committed' });
+      expect([server.texts(), sessions.opened.length]).toEqual([['a', 'c'], 2 + times]);
+      await log.close();
+    },
+  );
+
+  test('E176: knows what became of an append with a condition that does not hold any more, also where the log is trimmed there', async () => {
+    const log = await connect();
+    await log.append('a');
+    sessions.onAppend = () => {
+      sessions.onAppend = () => undefined;
+      server.order(frameEntries([Buffer.from('other')]), 1);
+      server.start = server.end;
+      return 'dropped';
+    };
+    const [refused, next] = [log.append('b', { expectedEnd: 13 }), log.append('c')];
+    expect(await outcomesOf([refused, next])).toEqual(['CONDITION_FAILED failed', 'done']);
+    expect(sessions.opened).toEqual([false, true]);
+    await log.close();
+  });
+
+  test.each(['FORBIDDEN', 'ENTRY_TOO_LARGE'] as const)(
+    'E176: knows that an append is not in the log that was refused for good when it was sent again (%s)',
+    async (code) => {
+      const log = await connect();
+      await log.append('a');
+      const answers: ('dropped' | typeof code)[] = ['dropped', code];
+      sessions.onAppend = () => answers.shift();
+      const promises = await appendEach(log, ['b', 'c']);
+      expect(await outcomesOf(promises)).toEqual([`${code} failed`, 'done']);
+      expect([server.texts(), sessions.opened]).toEqual([
+        ['a', 'c'],
+        [false, true],
+      ]);
+      await log.close();
+    },
+  );
 
   test('goes on in another session after a refusal for good: what came after it is not in the log, and is numbered anew', async () => {
     const log = await connect();
@@ -235,6 +289,28 @@ describe('a client that is a producer', () => {
     const writer = log.writer({ expectedEnd: 13 });
     expect(await writer.append('b')).toMatchObject({ offset: 13 });
     expect(sessions.came).toHaveLength(1);
+    await log.close();
+  });
+
+  test('E177: is not kept from its next session by a writer of the same client that always has something on its way', async () => {
+    const log = await connect();
+    await log.append('a');
+    server.holdsAppends = true;
+    const writer = log.writer({ expectedEnd: 13 });
+    const links = [writer.append('w')];
+    await settleMicrotasks();
+    const answers: ('FORBIDDEN' | undefined)[] = ['FORBIDDEN'];
+    sessions.onAppend = () => answers.shift();
+    const [refused, next] = [log.appendBatch(['x']), log.appendBatch(['b'])];
+    expect(await outcomesOf([refused])).toEqual(['FORBIDDEN failed']);
+    links.push(writer.append('v'));
+    await settleMicrotasks();
+    server.connection.answerAppends(1);
+    expect(await outcomesOf([next])).toEqual(['done']);
+    server.holdsAppends = false;
+    server.connection.answerAppends();
+    expect(await outcomesOf(links)).toEqual(['done', 'CHAIN_BROKEN failed']);
+    expect(server.texts()).toEqual(['a', 'w', 'b']);
     await log.close();
   });
 

@@ -23,7 +23,7 @@ const SEQUENCE = bytesOf('02000000 2c010000 0100000001000000 0700000000000000 02
 const EVICT = bytesOf('03000000 00000000 0100000001000000');
 const ROW = bytesOf(`
   0100000001000000 0700000000000000 0300000001000000 000000009a010000
-  0123456789abcdef 05000000 00000000 6d6178c3bc 000000 ${'00'.repeat(56)}
+  0123456789abcdef 05000000 00000000 0200000000000000 0100000000000000 6d6178c3bc 000000 ${'00'.repeat(56)}
 `);
 const ENTRIES: readonly (readonly [string, SessionChange, Uint8Array])[] = [
   ['opens a session', { what: 'open', name: 'maxü', instance: INSTANCE }, OPEN],
@@ -91,6 +91,8 @@ const next = (session: number, sequence: number, before: number): SessionChange 
 describe('the table of sessions', () => {
   it('golden bytes of a row', () => {
     const made = table(1);
+    expect(foldSession(made, open('maxü'), 2, 5)).toBe(true);
+    expect(foldSession(made, next(2, 1, 2), 3, 5)).toBe(true);
     expect(foldSession(made, open('maxü'), 0x1_0000_0001, 5)).toBe(true);
     for (let i = 1; i <= 6; i += 1)
       expect(foldSession(made, next(0x1_0000_0001, i, 0x1_0000_0001 + (i > 1 ? 1 : 0)), 0x1_0000_0002, 6)).toBe(true);
@@ -98,7 +100,16 @@ describe('the table of sessions', () => {
     expect(hexOf(bytesIn(made))).toBe(hexOf(ROW));
     expect(isSessionTable(viewOf(ROW), 0, ROW.length)).toBe(true);
     expect(sessionsIn(ROW)).toEqual([
-      { session: 0x1_0000_0001, sequence: 7, last: 0x1_0000_0003, timeMs: 0x19a_0000_0000, instance: INSTANCE, name: 'maxü' },
+      {
+        session: 0x1_0000_0001,
+        sequence: 7,
+        last: 0x1_0000_0003,
+        timeMs: 0x19a_0000_0000,
+        instance: INSTANCE,
+        name: 'maxü',
+        before: 2,
+        beforeSequence: 1,
+      },
     ]);
   });
 
@@ -112,8 +123,11 @@ describe('the table of sessions', () => {
     ['no name', 40, 0],
     ['a name of another length', 40, 6],
     ['a reserved field that is not zero', 44, 1],
-    ['a name that is none', 48, 1],
-    ['a byte after its name', 111, 1],
+    ['a session before that is not before it', 52, 1],
+    ['a sequence of no session before', 48, 0],
+    ['a sequence of the session before above 2^53 - 1', 62, 0x80],
+    ['a name that is none', 64, 1],
+    ['a byte after its name', 127, 1],
   ])('is none when it has %s', (_what, at, byte) => {
     const bytes = changed(ROW, at, byte);
     expect(isSessionTable(viewOf(bytes), 0, bytes.length)).toBe(false);
@@ -123,7 +137,7 @@ describe('the table of sessions', () => {
     const two = Uint8Array.of(...ROW, ...ROW);
     expect(isSessionTable(viewOf(two), 0, two.length)).toBe(false);
     expect(isSessionTable(viewOf(two), 0, 0)).toBe(false);
-    expect(isSessionTable(viewOf(two), 0, 111)).toBe(false);
+    expect(isSessionTable(viewOf(two), 0, SESSION_ROW_BYTES - 1)).toBe(false);
   });
 
   it('takes each sequence once, in order, after the entry before it', () => {
@@ -169,9 +183,9 @@ describe('the section of a state entry', () => {
 
   it('has the table, and is not there without sessions', () => {
     const bytes = encode(state);
-    expect(hexOf(bytes).endsWith(hexOf(Uint8Array.of(...bytesOf('0a000000 70000000'), ...ROW)))).toBe(true);
+    expect(hexOf(bytes).endsWith(hexOf(Uint8Array.of(...bytesOf('0a000000 80000000'), ...ROW)))).toBe(true);
     expect(read(bytes)).toEqual(state);
-    expect(encode({ ...state, sessions: NO_SESSIONS })).toHaveLength(bytes.length - 8 - 112);
+    expect(encode({ ...state, sessions: NO_SESSIONS })).toHaveLength(bytes.length - 8 - SESSION_ROW_BYTES);
   });
 
   it('is refused in a log of level 1, empty, or with a table that is none', () => {

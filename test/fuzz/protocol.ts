@@ -146,7 +146,12 @@ function consumersRequest(random: Random, requestId: number, commit: number): Ui
 /** Opens a session, or appends in one that may be there: each has the offset of the entry that opened it as its number. */
 function sessionRequest(random: Random, requestId: number, commit: number): Uint8Array {
   const instance = random.pick('0', '1', '2').repeat(16);
-  if (random.oneIn(2)) return encodeOpenSession(requestId, { name: random.pick(...CONSUMER_NAMES), instance }, random.oneIn(2));
+  if (random.oneIn(2))
+    return encodeOpenSession(
+      requestId,
+      { name: random.pick(...CONSUMER_NAMES), instance },
+      random.oneIn(2) ? 0 : someOffset(random, commit),
+    );
   const entries = frameEntries(
     Array.from({ length: 1 + random.below(3) }, () => new Uint8Array(random.below(100))),
     random.oneIn(5) ? [] : [0, 1],

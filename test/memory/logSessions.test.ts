@@ -110,7 +110,8 @@ describe('sessions of producers', () => {
     const view = new DataView(entry.buffer);
     expect([kindSizeAt(view, 0) >>> 24, entryBytesAt(view, 0)]).toEqual([KIND_SESSION | KIND_CONTINUED, SEQUENCE_ENTRY_BYTES]);
     expect(readSequence(view, HEADER_BYTES, 32)).toEqual({ session, sequence: 1, bytes: 31, before: session });
-    expect(leader.sessions).toEqual([{ session, sequence: 1, last: tail + 20, timeMs: 7000, instance: INSTANCE, name: 'a' }]);
+    const row = { session, sequence: 1, last: tail + 20, timeMs: 7000, instance: INSTANCE, name: 'a', before: 0, beforeSequence: 0 };
+    expect(leader.sessions).toEqual([row]);
   });
 
   it('leave no trace of an append that is refused, such as one of two batches', () => {

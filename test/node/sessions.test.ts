@@ -5,7 +5,13 @@ import { ENTRY_OVERHEAD_BYTES, KIND_NOOP } from '../../assembly/layout.ts';
 import { clientCapacityBytes, stateCapacityBytes } from '../../src/core/capacities.ts';
 import { LogError } from '../../src/core/errors.ts';
 import { SESSIONS_LEVEL } from '../../src/core/levels.ts';
-import { EVICTIONS_PER_TURN, MAX_NAMES_PER_POSITION_ENTRY, MAX_SESSION_REQUESTS, MIN_SESSION_IDLE_MS } from '../../src/core/limits.ts';
+import {
+  EVICTIONS_PER_TURN,
+  MAX_NAMES_PER_POSITION_ENTRY,
+  MAX_SESSION_REQUESTS,
+  MIN_SESSION_IDLE_MS,
+  SESSION_ROW_BYTES,
+} from '../../src/core/limits.ts';
 import { OWN_REQUESTS_PER_CONNECTION } from '../../src/core/servingLimits.ts';
 import { consumersIn } from '../../src/format/consumers.ts';
 import { noOpPayload } from '../../src/format/noOp.ts';
@@ -76,8 +82,8 @@ class Bench {
     for (const wake of this.#waiters.splice(0)) wake();
   }
 
-  open(name: string, instance = ONE, isAgain = false): Promise<SessionOpened> {
-    return this.sessions.request({ name, instance }, isAgain);
+  open(name: string, instance = ONE, follows = 0): Promise<SessionOpened> {
+    return this.sessions.request({ name, instance }, follows);
   }
 
   /** The next append of a session, with `bytes` of payload. */
@@ -117,7 +123,7 @@ describe('a session of a producer', () => {
     bench.append(session);
     bench.append(session);
     bench.commits = true;
-    expect(await bench.open('a', ONE, true)).toMatchObject({ before: session, beforeSequence: 2 });
+    expect(await bench.open('a', ONE, session)).toMatchObject({ before: session, beforeSequence: 2 });
   });
 
   test('is taken over by another process, and not back by who had it', async () => {
@@ -125,8 +131,48 @@ describe('a session of a producer', () => {
     const { session } = await bench.open('a');
     const other = await bench.open('a', OTHER);
     expect(other.before).toBe(session);
-    expect((await failureOf(bench.open('a', ONE, true))).code).toBe('FENCED');
-    expect(await bench.open('a', OTHER, true)).toMatchObject({ before: other.session });
+    expect((await failureOf(bench.open('a', ONE, session))).code).toBe('FENCED');
+    expect(await bench.open('a', OTHER, other.session)).toMatchObject({ before: other.session });
+  });
+
+  test('E175: that is asked for again, because the answer was lost, is the same, and says the same of the one before; nothing is ordered', async () => {
+    const bench = new Bench();
+    const first = await bench.open('a');
+    expect(await bench.open('a')).toEqual(first);
+    bench.append(first.session);
+    const second = await bench.open('a', ONE, first.session);
+    expect(second).toMatchObject({ before: first.session, beforeSequence: 1 });
+    const { tail } = bench.memory;
+    expect(await bench.open('a', ONE, first.session)).toEqual(second);
+    expect(bench.memory.tail).toBe(tail);
+    // It is not told before it is committed.
+    bench.commits = false;
+    const third = bench.open('a', ONE, second.session);
+    const again = bench.open('a', ONE, second.session);
+    let told = 0;
+    for (const asked of [third, again])
+      void asked.then(() => {
+        told += 1;
+      });
+    await new Promise(setImmediate);
+    expect(told).toBe(0);
+    bench.commit();
+    expect(await again).toEqual(await third);
+    expect(await third).toMatchObject({ before: second.session, beforeSequence: 0 });
+  });
+
+  test('E175: is not ended by a request for an earlier one that comes late', async () => {
+    const bench = new Bench();
+    const first = await bench.open('a');
+    const second = await bench.open('a', ONE, first.session);
+    bench.append(second.session);
+    for (const follows of [0, first.session]) {
+      expect((await failureOf(bench.open('a', ONE, follows))).code).toBe('FENCED');
+    }
+    expect(bench.tail.fold.producers.lastOf(second.session)).toMatchObject({ sequence: 1 });
+    // What the log has forgotten is followed by another one, which says nothing of it.
+    expect(bench.own.evictOldSessions(bench.nowMs + 1)).toBe(true);
+    expect(await bench.open('a', ONE, second.session)).toMatchObject({ before: 0, beforeSequence: 0 });
   });
 
   test('whose answer this node cannot give, because it leads no longer, may be open: that is said', async () => {
@@ -202,7 +248,7 @@ describe('bounds', () => {
   test('one connection that opens sessions without end leaves some to each of the others', async () => {
     const bench = new Bench();
     bench.commits = false;
-    const ask = (asker: object): Promise<unknown> => bench.sessions.request({ name: 'a', instance: ONE }, false, asker);
+    const ask = (asker: object): Promise<unknown> => bench.sessions.request({ name: 'a', instance: ONE }, 0, asker);
     const [greedy, other] = [{}, {}];
     // All of one name: the log has one session in the end.
     const asked = Array.from({ length: MAX_SESSION_REQUESTS }, () => ask(greedy));
@@ -237,8 +283,8 @@ describe('bounds', () => {
   test('in segments of 64 KiB sessions and consumers share what a quarter of one has; what has no room is refused by name, and the log rolls', async () => {
     const bench = new Bench();
     const { most } = bench.sessions.status;
-    expect(most).toBeGreaterThan(100);
-    expect(most).toBeLessThan(65_536 / 4 / 112);
+    expect(most).toBeGreaterThan(90);
+    expect(most).toBeLessThan(65_536 / 4 / SESSION_ROW_BYTES);
     // Half of it for sessions with the longest names, then consumers as many as there is room for.
     for (let i = 0; i < most / 2; i += 1) await bench.open(longName('p', i));
     let consumers = 0;

@@ -54,9 +54,9 @@ describe('an append of a session', () => {
     const next = await client.openSession(name, { instance: '2' });
     expect(next).toMatchObject({ before: session, beforeSequence: 0 });
     expect(await codeOf(client.append(text('a'), { session: { session, sequence: 1 } }))).toBe('UNKNOWN_SESSION');
-    expect(await codeOf(client.openSession(name, { isAgain: true }))).toBe('FENCED');
+    expect(await codeOf(client.openSession(name, { follows: session }))).toBe('FENCED');
     expect(await textsFrom(client, from)).toEqual([]);
-    expect(await client.openSession(name, { instance: '2', isAgain: true })).toMatchObject({ before: next.session });
+    expect(await client.openSession(name, { instance: '2', follows: next.session })).toMatchObject({ before: next.session });
   });
 
   test('may have a condition: one that does not hold takes no sequence, and one that was done is not looked at again', async () => {
@@ -139,6 +139,25 @@ test('what a node was killed before it answered has its receipt when it is sent 
     const again = await client.append(payload, { session: { session, sequence: i + 1 } });
     expect(placeOf(again)).toEqual(i < kept ? nowhere : placeOf(receipt));
   }
-  expect(await client.openSession('p', { isAgain: true })).toMatchObject({ before: session, beforeSequence: 12 });
+  expect(await client.openSession('p', { follows: session })).toMatchObject({ before: session, beforeSequence: 12 });
   expect((await again.status()).sessions).toMatchObject({ count: 1, repeats: 12 });
+});
+
+test('E175: a session that was opened, and whose opener did not hear it, is the same when it is asked for again, after a restart too', async () => {
+  const node = await startNode({ segmentBytes: 65_536, slots: 3 });
+  const client = await connect(node);
+  const { session } = await client.openSession('p');
+  await client.append(text('a'), { session: { session, sequence: 1 } });
+  const next = await client.openSession('p', { follows: session });
+  const same = { session: next.session, before: session, beforeSequence: 1 };
+  expect(next).toMatchObject(same);
+  expect(await (await connect(node)).openSession('p', { follows: session })).toMatchObject(same);
+  await node.kill();
+  const again = await connect(await startNode({ segmentBytes: 65_536, slots: 3, data: node.data }));
+  expect(await again.openSession('p', { follows: session })).toMatchObject(same);
+  // A late copy of either request takes nothing from who has heard, and appends.
+  await again.append(text('b'), { session: { session: next.session, sequence: 1 } });
+  expect(await codeOf(again.openSession('p', { follows: session }))).toBe('FENCED');
+  expect(await codeOf(again.openSession('p'))).toBe('FENCED');
+  expect(await again.append(text('c'), { session: { session: next.session, sequence: 2 } })).toMatchObject({ level: LEVEL_COMMITTED });
 });

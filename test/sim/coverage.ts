@@ -74,6 +74,7 @@ export const SESSION_EVENTS = [
   'an append of a session is sent again in another one',
   'an append of a session is a gap after one that was refused',
   'an append of a session is done, and trimmed',
+  'a session is opened, and asked for again',
 ] as const;
 export type SessionEvent = (typeof SESSION_EVENTS)[number];
 export type UploadEvent = (typeof UPLOAD_EVENTS)[number] | (typeof RARE_UPLOAD_EVENTS)[number] | (typeof NODE_EVENTS)[number];

@@ -2,6 +2,7 @@
 // has it once. Another one may come with its name, and then it is over.
 
 import { type ErrorCode, LogError } from '../../src/core/errors.ts';
+import { sessionsIn } from '../../src/format/sessions.ts';
 import type { Complete } from '../../src/history/recorder.ts';
 import { WORD } from '../../src/memory/map.ts';
 import type { Upload } from '../../src/memory/orderedUploads.ts';
@@ -163,12 +164,17 @@ export class Producer implements ConnectionOwner {
     // What was sent in the one before has its answers first.
     if (this.#isOpening || this.#pending.size > 0) return;
     this.#isOpening = true;
-    const isAgain = this.#session !== 0;
+    const follows = this.#session;
     const producer = { name: this.#name, instance: this.#instance };
     const { process } = connection;
     connection.request('open session', () => {
       process.settles(0, 'session', () => {
-        process.engine.sessions.request(producer, isAgain).then(
+        const { fold, sessions } = process.engine;
+        const isThere = sessionsIn(fold.sessions.slice()).some(
+          ({ name, instance, session }) => name === producer.name && instance === producer.instance && session !== follows,
+        );
+        if (isThere && process.memory.word(WORD.OPEN_TERM) !== 0) covers('a session is opened, and asked for again');
+        sessions.request(producer, follows).then(
           (opened) => connection.answer(() => this.#opened(connection, opened)),
           (thrown: unknown) => {
             if (!(thrown instanceof LogError)) throw thrown;
@@ -184,7 +190,12 @@ export class Producer implements ConnectionOwner {
 
   #opened(connection: Connection, { session, before, beforeSequence }: SessionOpened): void {
     if (this.#connection !== connection) return;
+    if (!this.#isStopped && this.world.sessions.drawUnheard()) {
+      this.disconnect();
+      return;
+    }
     const isSame = before === this.#session;
+    if (!isSame && this.#session !== 0) this.world.sessions.isForgotten(this.#session);
     this.#isOpening = false;
     this.#isLost = false;
     this.#session = session;

@@ -19,6 +19,7 @@ export class SessionModel {
   /** By name. */
   readonly #sessions = new Map<string, Session>();
   readonly #places = new Map<string, SessionPlace>();
+  readonly #forgotten = new Set<number>();
   #timeMs = 0;
 
   /** Where append `sequence` of `session` is; undefined: it is not committed. */
@@ -29,6 +30,11 @@ export class SessionModel {
   /** All sessions, oldest first. */
   get all(): readonly Session[] {
     return [...this.#sessions.values()].toSorted((a, b) => a.session - b.session);
+  }
+
+  /** Whether the log has nothing of `session` any more: it, or the one that followed it, was forgotten, or taken over by another process. */
+  wasForgotten(session: number): boolean {
+    return this.#forgotten.has(session);
   }
 
   /** How many appends of sessions are committed. */
@@ -47,7 +53,10 @@ export class SessionModel {
     const timeMs = this.#timeMs;
     if (change.what === 'open') {
       const { name, instance } = change;
-      this.#sessions.set(name, { session: offset, sequence: 0, last: offset, timeMs, instance, name });
+      const older = this.#sessions.get(name);
+      if (older !== undefined && older.instance !== instance) this.#forget(older);
+      const { session: before, sequence: beforeSequence } = older ?? { session: 0, sequence: 0 };
+      this.#sessions.set(name, { session: offset, sequence: 0, last: offset, timeMs, instance, name, before, beforeSequence });
       return;
     }
     const known = [...this.#sessions.values()].find(({ session }) => session === change.session);
@@ -59,6 +68,7 @@ export class SessionModel {
     if (change.what === 'evict') {
       covers('a session is forgotten');
       this.#sessions.delete(known.name);
+      this.#forget(known);
       return;
     }
     const isNext = change.sequence === known.sequence + 1 && change.before === known.last;
@@ -66,6 +76,11 @@ export class SessionModel {
     this.#sessions.set(known.name, { ...known, sequence: change.sequence, last: offset, timeMs });
     const first = offset + entryBytesOf(kindSize);
     this.#places.set(`${change.session} ${change.sequence}`, { offset: first, end: first + change.bytes });
+  }
+
+  #forget({ session, before }: Session): void {
+    this.#forgotten.add(session);
+    this.#forgotten.add(before);
   }
 
   #meet(view: DataView, at: number, kindSize: number, offset: number): void {

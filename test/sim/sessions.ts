@@ -18,6 +18,8 @@ const [OFTEN, SELDOM] = [3, 10];
 
 /** One receipt of so many is lost. */
 const LOST_ONE_IN = 40;
+/** And one answer of so many to who opens a session. */
+const LOST_OPENED_ONE_IN = 6;
 /** So many election timeouts a producer rests then, at most; most of what is committed is trimmed in the middle of that, where trims are. */
 const REST_ELECTIONS = 8;
 
@@ -32,6 +34,8 @@ export class Sessions {
   readonly #conditionOneIn: number;
   /** Of receipts that are lost. */
   readonly #rests: Random;
+  /** Of sessions that are opened, and nobody hears it. */
+  readonly #unheard: Random;
   #isOver = false;
 
   constructor(world: World) {
@@ -39,6 +43,7 @@ export class Sessions {
     this.#random = new Random(world.seed ^ 0x73_65_73);
     this.isOn = world.levels.highest >= SESSIONS_LEVEL && world.seed >= SETS_FROM && WITH_PRODUCERS.includes(world.seed % 4);
     this.#rests = new Random(world.seed ^ 0x72_65_73);
+    this.#unheard = new Random(world.seed ^ 0x6f_70_6e);
     this.#conditions = new Random(world.seed ^ 0x63_6f_6e_64);
     this.#conditionOneIn = this.#conditions.pick(OFTEN, SELDOM);
   }
@@ -57,6 +62,11 @@ export class Sessions {
       if (!this.#isOver) trims.trimAll();
     });
     return restMs;
+  }
+
+  /** Whether the answer to who opens a session is lost. */
+  drawUnheard(): boolean {
+    return this.#unheard.oneIn(LOST_OPENED_ONE_IN);
   }
 
   /** How many sessions nodes let the log have, and after how long one is forgotten that rests. */
@@ -109,6 +119,15 @@ export class Sessions {
       const own = JSON.stringify(sessionsIn(process.engine.fold.sessions.slice()));
       promise(own === due, 'sessions', () => `node ${id} has the sessions ${own} in the end, not ${due}`);
     }
+  }
+
+  /** A producer is told that the one before its new session was not its own: the log has nothing of that any more, or it could be told what became of its appends. */
+  isForgotten(session: number): void {
+    promise(
+      this.#world.checker.ledger.sessions.wasForgotten(session),
+      'sessions',
+      () => `the producer of session ${session} is told nothing of it any more, and the log has it`,
+    );
   }
 
   /** A receipt says that an append of a session is there: it is committed there, or will be. */

@@ -85,8 +85,8 @@ describe('an upload', () => {
     const { session } = await leader.openSession('p');
     await appendUntilPlaced(session);
     await expectSameLogs();
-    const { beforeSequence } = await leader.openSession('p', { isAgain: true });
-    const { session: next } = await leader.openSession('p', { isAgain: true });
+    const { session: second, beforeSequence } = await leader.openSession('p', { follows: session });
+    const { session: next } = await leader.openSession('p', { follows: second });
     const entries = frameEntries([randomBytes(PAYLOAD)], []);
     const id = randomBytes(16);
     const first = await leader.appendUploaded(id, ALL, entries, 1, { session: next, sequence: 1 });

@@ -250,12 +250,12 @@ export class Appender {
       if (code === 'UNKNOWN_SESSION' || this.#producer?.isOpen === true) this.#producer?.lose();
       this.#sent.remove(message);
       this.#retries.keep(message, error);
-    } else if (code === 'CONDITION_FAILED' && message.isUncertain) {
-      // Its place says what became of it; no session does, once another one is open.
+    } else if (message.isUncertain) {
+      // The session has it by an earlier try, or never will: that is known when another one is open.
       this.#producer?.lose();
       this.#sent.remove(message);
-      message.sequence = 0;
-      void this.#recheck(message, error);
+      message.isRefused = true;
+      this.#retries.keep(message, error);
     } else {
       if (code === 'CONDITION_FAILED') this.#producer?.refuse(message);
       else this.#producer?.lose();
@@ -454,6 +454,8 @@ export class Appender {
     for (let message = this.#sealed.peek(); message !== undefined; message = this.#sealed.peek()) {
       const { connection } = this.#route;
       if (connection === undefined || connection.isLost || this.#route.isLeaving) return;
+      // What its session kept is sent again first, once all else is answered: nothing of a writer keeps that from ever being so.
+      if (this.#producer?.isLost === true && this.#retries.hasAside) return;
       if (message.upload?.isOver === false || !this.#sent.hasRoomFor(message.entryBytes, this.#windowBytes)) return;
       if (this.#mustOpen(connection, message)) return;
       this.#sealed.shift();
@@ -494,17 +496,22 @@ export class Appender {
   #resume(producer: Producer, opened: SessionOpened, placelessReceipt: WireReceipt): void {
     const messages: Message[] = [];
     for (let message = this.#sealed.shift(); message !== undefined; message = this.#sealed.shift()) messages.push(message);
-    const { again, done, unknown, dropped } = producer.resume(opened, messages);
+    const { again, done, unknown, refused, dropped } = producer.resume(opened, messages);
     this.#sealed.prepend(again);
     for (const message of done) void this.#acknowledgeDone(message, placelessReceipt);
     for (const message of unknown) {
       const error = forgotten(producer.name);
       if (message.isConditional) {
         message.sequence = 0;
+        message.isRefused = false;
         void this.#recheck(message, error);
         continue;
       }
       this.#settlement.failFinally(message, error);
+      this.#settlement.release(message);
+    }
+    for (const message of refused) {
+      this.#settlement.failFinally(message, message.refusal ?? PLACE_UNKNOWN);
       this.#settlement.release(message);
     }
     for (const message of dropped) this.#settlement.release(message);

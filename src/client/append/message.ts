@@ -126,6 +126,8 @@ export class Message {
   sequence = 0;
   /** An earlier try may have been done. */
   isUncertain = false;
+  /** Of a session: it was refused for good, when an earlier try may have been done. It is in the session by that try, or never will be. */
+  isRefused = false;
   /** Its caller does not want it any more: it is not sent again. */
   isGivenUp = false;
   /** Calls of it that were rejected before it was settled, because their signals were aborted. */

@@ -29,6 +29,8 @@ export interface Resumed {
   readonly done: Message[];
   /** In the log or not: the log had forgotten the session before. */
   readonly unknown: Message[];
+  /** Not in the log, and never will be: they were refused for good. */
+  readonly refused: Message[];
   /** Nobody waits for them any more. */
   readonly dropped: Message[];
 }
@@ -107,24 +109,24 @@ export class Producer {
   }
 
   /**
-   * Opens a session, and returns what the node says of it; undefined: the connection was lost before the answer. Rejects with the node's error; after FENCED
-   * there will be none any more.
+   * Opens a session, and returns what the node says of it; undefined: the connection was lost before the answer, and asked again, the node says the same. Rejects
+   * with the node's error; after FENCED there will be none any more.
    */
   async open(connection: Connection): Promise<SessionOpened | undefined> {
     if (this.#fenced !== undefined) throw this.#fenced;
-    const isAgain = this.#session !== 0;
+    const follows = this.#session;
     this.#state = 'opening';
     let opened: SessionOpened | undefined;
     try {
       if ((connection.hello.features & FEATURE_SESSIONS) === 0) throw NO_SESSIONS_THERE;
-      opened = await connection.questions.openSession(this.#producer, isAgain);
+      opened = await connection.questions.openSession(this.#producer, follows);
       return opened;
     } catch (thrown) {
       if (thrown instanceof LogError && thrown.code === 'FENCED') this.#fenced = thrown;
       throw thrown;
     } finally {
       // Nothing is sent in it before {@link resume}.
-      if (opened === undefined) this.#state = isAgain ? 'lost' : 'closed';
+      if (opened === undefined) this.#state = follows === 0 ? 'closed' : 'lost';
     }
   }
 
@@ -134,12 +136,13 @@ export class Producer {
     this.#state = 'open';
     this.#session = session;
     this.#sequence = 0;
-    const resumed: Resumed = { again: [], done: [], unknown: [], dropped: [] };
+    const resumed: Resumed = { again: [], done: [], unknown: [], refused: [], dropped: [] };
     for (const message of messages) {
       const { sequence } = message;
       if (sequence === 0) resumed.again.push(message);
       else if (isSame && sequence <= beforeSequence) resumed.done.push(message);
       else if (!isSame && message.isUncertain) resumed.unknown.push(message);
+      else if (message.isRefused) resumed.refused.push(message);
       else if (message.isGivenUp) resumed.dropped.push(message);
       else resumed.again.push(message);
     }

@@ -24,6 +24,11 @@ export class Retries {
     this.#timeoutMs = timeoutMs;
   }
 
+  /** Whether something waits to be sent again. */
+  get hasAside(): boolean {
+    return this.#aside.length > 0;
+  }
+
   /** A message is sent, for the first time or again. */
   sending(message: Message): void {
     if (message.order !== 0) return;

@@ -133,9 +133,9 @@ export class Questions {
     return this.#ask('consumers', (id) => encodeConsumersRequest(id, question));
   }
 
-  /** Opens a session of a producer. */
-  openSession(producer: ProducerName, isAgain: boolean): Promise<EndedBy<'sessionOpened'> | undefined> {
-    return this.#ask('sessionOpened', (id) => encodeOpenSession(id, producer, isAgain));
+  /** Opens a session of a producer; `follows`: the last one that it knows of its own, 0: none. */
+  openSession(producer: ProducerName, follows: number): Promise<EndedBy<'sessionOpened'> | undefined> {
+    return this.#ask('sessionOpened', (id) => encodeOpenSession(id, producer, follows));
   }
 
   #ask<Kind extends Ended['kind']>(kind: Kind, request: (id: number) => Uint8Array): Promise<EndedBy<Kind> | undefined> {

@@ -17,7 +17,6 @@ import {
   APPEND_SESSION_BYTES,
   appendSessionIn,
   encodeSessionOpened,
-  OPEN_AGAIN,
   OPEN_SESSION,
   openSessionIn,
   type ProducerName,
@@ -26,6 +25,9 @@ import type { FakeConnection, FakeServer, SeenRequest } from './fakeServer.ts';
 
 interface Held extends ProducerName {
   readonly session: number;
+  /** What the one before it had. */
+  readonly before: number;
+  readonly beforeSequence: number;
   /** Where each append is: of sequence 1, 2, … */
   readonly places: { readonly first: number; readonly end: number }[];
 }
@@ -33,7 +35,7 @@ interface Held extends ProducerName {
 /** The sessions of a log, which several nodes may have. */
 export class FakeSessions {
   readonly held = new Map<string, Held>();
-  /** Requests to open one, in their order: whether it was only if nobody else has the name. */
+  /** Requests to open one, in their order: whether it is to follow another one. */
   readonly opened: boolean[] = [];
   /** Session and sequence of each append that came. */
   readonly came: [number, number][] = [];
@@ -41,7 +43,7 @@ export class FakeSessions {
   onAppend: (sequence: number) => ErrorCode | 'lost' | 'silent' | 'dropped' | undefined = () => undefined;
   /** The next SEQUENCE_GAP never comes. */
   losesGap = false;
-  /** The answer to OPEN_SESSION; undefined: the right one. */
+  /** The answer to OPEN_SESSION; undefined: the right one; `lost`: it is opened, and the answer never comes. */
   onOpen: () => ErrorCode | 'lost' | undefined = () => undefined;
   #next = 1000;
 
@@ -59,25 +61,29 @@ export class FakeSessions {
     return true;
   }
 
-  #open({ requestId, flags, body }: SeenRequest, connection: FakeConnection): void {
+  #open({ requestId, offset: follows, body }: SeenRequest, connection: FakeConnection): void {
     const producer = openSessionIn(body);
     if (typeof producer === 'string') throw new Error(producer);
-    this.opened.push((flags & OPEN_AGAIN) !== 0);
+    this.opened.push(follows !== 0);
     const answer = this.onOpen();
     const before = this.held.get(producer.name);
-    const isFenced = (flags & OPEN_AGAIN) !== 0 && before !== undefined && before.instance !== producer.instance;
+    const isFenced = follows !== 0 && before !== undefined && before.instance !== producer.instance;
     const refusal = isFenced ? 'FENCED' : answer === 'lost' ? undefined : answer;
     if (refusal !== undefined) {
       connection.error(requestId, refusal, 0, 'the test refuses it');
       return;
     }
-    this.#next += 100;
-    this.held.set(producer.name, { ...producer, session: this.#next, places: [] });
+    const isThere = before !== undefined && before.instance === producer.instance && before.session !== follows;
+    const held = isThere ? before : this.#begin(producer, before);
     if (answer === 'lost') connection.kill();
-    else
-      connection.send(
-        encodeSessionOpened(requestId, { session: this.#next, before: before?.session ?? 0, beforeSequence: before?.places.length ?? 0 }),
-      );
+    else connection.send(encodeSessionOpened(requestId, held));
+  }
+
+  #begin(producer: ProducerName, over: Held | undefined): Held {
+    this.#next += 100;
+    const held = { ...producer, session: this.#next, before: over?.session ?? 0, beforeSequence: over?.places.length ?? 0, places: [] };
+    this.held.set(producer.name, held);
+    return held;
   }
 
   #append(request: SeenRequest, connection: FakeConnection): void {

@@ -277,9 +277,10 @@ export class RawClient {
   }
 
   /** Opens a session of a producer. Rejects with {@link Refused} or {@link Closed}. */
-  openSession(name: string, { instance = '1', isAgain = false } = {}): Promise<SessionOpened> {
+  /** Opens a session that follows another one of the same instance. */
+  openSession(name: string, { instance = '1', follows = 0 } = {}): Promise<SessionOpened> {
     const requestId = this.newId();
-    const message = encodeOpenSession(requestId, { name, instance: instance.padStart(16, '0') }, isAgain);
+    const message = encodeOpenSession(requestId, { name, instance: instance.padStart(16, '0') }, follows);
     return this.#ask(this.#opens, requestId, message);
   }
 

@@ -9,6 +9,7 @@ const REPEATS = 'src/node/repeats.ts';
 const TAIL = 'src/memory/tail.ts';
 const FOLD = 'src/memory/logFold.ts';
 const FORMAT = 'src/format/sessions.ts';
+const OWN = 'src/node/ownEntries.ts';
 
 export const SESSION_MUTANTS: readonly Mutant[] = [
   {
@@ -87,7 +88,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
     foundBy: ['history', 'sessions'],
     withinSeeds: 60,
     from: SETS_FROM,
-    foundAt: 10_009,
+    foundAt: 10_025,
   },
   {
     name: 'head of a reference not folded',
@@ -97,5 +98,13 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
     withinSeeds: 60,
     from: SETS_FROM,
     foundAt: 10_029,
+  },
+  {
+    name: 'session opened anew when it is asked for again',
+    what: 'who did not hear that its session was opened gets another one, which says nothing of the one that it knows',
+    patches: [{ file: OWN, find: 'before.instance === instance && before.session !== follows', replace: 'before.session < 0' }],
+    foundBy: ['sessions'],
+    withinSeeds: 60,
+    from: SETS_FROM,
   },
 ];
