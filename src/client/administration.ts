@@ -71,7 +71,7 @@ export abstract class LogAdministration {
     await changeConsumer(ask, `the reset of consumer ${JSON.stringify(name)}`, { what: 'reset', name, position });
   }
 
-  /** Whether an entry begins or the log ends at `offset`, which is committed; true as well where that is trimmed. Rejects like a reading. */
+  /** @internal Whether an entry begins or the log ends at `offset`, which is committed; true as well where that is trimmed. Rejects like a reading. */
   protected abstract isBoundary(offset: number): Promise<boolean>;
 
   /** Whether a reading may begin at `offset`, as far as that can be known here. */

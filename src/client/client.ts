@@ -300,6 +300,7 @@ export class LogClient extends LogAdministration {
     );
   }
 
+  /** @internal See {@link LogAdministration}. */
   protected isBoundary(offset: number): Promise<boolean> {
     return isBoundary(this.read({ from: offset, limit: 1 }));
   }
