@@ -4,12 +4,9 @@
 import { numberText } from '../report/report.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, LogUnderTest, Scenario } from '../scenario.ts';
-import { onNodes } from './onNodes.ts';
+import { LOG_START, onNodes } from './onNodes.ts';
 import { rateText } from './openLoop.ts';
 import { dropPageCache } from './pageCache.ts';
-
-/** Of a log of which nothing was trimmed. */
-const LOG_START = 0;
 
 /** `hotFrom`: where the entries begin that are newest at first. */
 async function measure(context: Context, log: LogUnderTest, hotFrom: number): Promise<Sample[]> {

@@ -4,6 +4,9 @@ import type { Bar, Sample } from '../sample.ts';
 import type { Context, LogUnderTest } from '../scenario.ts';
 import { CLUSTER_NODES } from '../systems/system.ts';
 
+/** Where a log begins of which nothing was trimmed. */
+export const LOG_START = 0;
+
 /** The bar of a log in a chart, beside others of `group`. */
 export function barOf({ name }: LogUnderTest, chart: string, group: string): Bar {
   return { chart, group, series: name };

@@ -3,14 +3,12 @@
 import type { RangeResult } from '../load/types.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, LogUnderTest, Scenario } from '../scenario.ts';
-import { onNodes } from './onNodes.ts';
+import { LOG_START, onNodes } from './onNodes.ts';
 import { dropPageCache } from './pageCache.ts';
 
 const HOT_TARGET = 2_000_000;
 /** Entries between the cold and the hot range: the warm-up of the cold read reads there. */
 const WARM_UP_ENTRIES = 300_000;
-/** Of a log of which nothing was trimmed. */
-const LOG_START = 0;
 
 /** Reads that went to the disk, of all nodes. */
 async function coldReads({ running }: LogUnderTest): Promise<number> {

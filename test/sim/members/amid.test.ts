@@ -90,12 +90,18 @@ describe('while its leader hands over, the set of nodes', () => {
 });
 
 describe('a node that comes back while it is replaced', () => {
-  it('does not count for its own removal, nor for what follows, and its place is taken', () => {
+  /** Node 3 has died, node 4 reads, and the leader, node 1, has ordered the removal of 3, of which nobody else knows yet. */
+  function replacing(): Script {
     const script = cluster(3, 1);
     script.world.crash(script.node(3));
     script.pass(2 * ELECTION_MS, 1, 2, 4);
     script.changed(1, withMember(script.member(4, 'reader')), 1, 2, 4);
     expect(script.change(1, without(3))).toBeUndefined();
+    return script;
+  }
+
+  it('does not count for its own removal, nor for what follows, and its place is taken', () => {
+    const script = replacing();
     script.node(1).append(50);
     // It comes with the set in which it counts, and hears from the leader alone, which hears nobody else.
     script.world.bag = [];
@@ -112,11 +118,7 @@ describe('a node that comes back while it is replaced', () => {
   });
 
   it('counts as before where the leader that removed it dies before anybody else has that', () => {
-    const script = cluster(3, 1);
-    script.world.crash(script.node(3));
-    script.pass(2 * ELECTION_MS, 1, 2, 4);
-    script.changed(1, withMember(script.member(4, 'reader')), 1, 2, 4);
-    expect(script.change(1, without(3))).toBeUndefined();
+    const script = replacing();
     script.world.crash(script.node(1));
     script.world.restart(script.node(3));
     expect(script.campaign(2, 2, 3, 4)).toBe(true);
