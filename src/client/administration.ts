@@ -8,6 +8,7 @@ import { checkBoolean, checkInteger, MAX_TIMER_MS } from './checks.ts';
 import type { ClientCore } from './clientCore.ts';
 import { checkName } from './consumers/consumer.ts';
 import { type ConsumerAsk, changeConsumer, consumerAsk, listConsumers, type NamedConsumer } from './consumers/nodeStore.ts';
+import { withDeadline } from './deadline.ts';
 import { askLevel } from './levels.ts';
 import type { LogLevel } from './logLevel.ts';
 import type { LogMembers, MembersChange } from './logMembers.ts';
@@ -59,29 +60,34 @@ export abstract class LogAdministration {
   /**
    * Lets a consumer go on at `to`, or, without that, begin as if nobody had had its name; whoever has the name now can commit no more. Resolves when that is
    * committed. Rejects like {@link retention}, OFFSET_BEYOND_END; OTHER_CLUSTER or GENERATION_CHANGED for a bookmark of another log; RangeError for a place inside an
-   * entry, as far as this client may read.
+   * entry, and like a reading where that cannot be looked up, if this client may read at all. All of that takes `timeoutMs` at most.
    */
   async resetConsumer(name: string, options: ResetConsumerOptions = {}): Promise<void> {
     checkName(name);
     const ask = this.#askOfConsumers('resetConsumer', options, RESET_CONSUMER_OPTIONS);
     const position = options.to === undefined ? undefined : placeIn(this.#core.log, 'to', options.to);
-    if (position !== undefined && !(await this.#mayBegin(position))) {
+    const askedMs = performance.now();
+    if (position !== undefined && !(await this.#mayBegin(position, ask.timeoutMs))) {
       throw new RangeError(`to is offset ${position}, which is inside an entry: consumer ${JSON.stringify(name)} could not go on there`);
     }
-    await changeConsumer(ask, `the reset of consumer ${JSON.stringify(name)}`, { what: 'reset', name, position });
+    const timeoutMs = Math.max(1, Math.floor(ask.timeoutMs - (performance.now() - askedMs)));
+    await changeConsumer(consumerAsk(this.#core, timeoutMs), `the reset of consumer ${JSON.stringify(name)}`, {
+      what: 'reset',
+      name,
+      position,
+    });
   }
 
   /** @internal Whether an entry begins or the log ends at `offset`, which is committed; true as well where that is trimmed. Rejects like a reading. */
-  protected abstract isBoundary(offset: number): Promise<boolean>;
+  protected abstract isBoundary(offset: number, signal?: AbortSignal): Promise<boolean>;
 
-  /** Whether a reading may begin at `offset`, as far as that can be known here. */
-  async #mayBegin(offset: number): Promise<boolean> {
+  /** Whether a reading may begin at `offset`; true as well for a client that may not read, which cannot look. Rejects like a reading, and TIMEOUT. */
+  async #mayBegin(offset: number, timeoutMs: number): Promise<boolean> {
     try {
-      return await this.isBoundary(offset);
+      return await withDeadline('This look into the log', timeoutMs, (signal) => this.isBoundary(offset, signal));
     } catch (thrown) {
-      // Who may not read cannot look; and how far the log goes, whoever leads knows.
-      const isOpen = thrown instanceof LogError && (thrown.code === 'FORBIDDEN' || thrown.code === 'OFFSET_BEYOND_END');
-      if (!isOpen) throw thrown;
+      // What is beyond the end now may be inside an entry when the leader is asked.
+      if (!(thrown instanceof LogError && thrown.code === 'FORBIDDEN')) throw thrown;
       return true;
     }
   }

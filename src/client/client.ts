@@ -301,8 +301,8 @@ export class LogClient extends LogAdministration {
   }
 
   /** @internal See {@link LogAdministration}. */
-  protected isBoundary(offset: number): Promise<boolean> {
-    return isBoundary(this.read({ from: offset, limit: 1 }));
+  protected isBoundary(offset: number, signal?: AbortSignal): Promise<boolean> {
+    return isBoundary(this.read({ from: offset, limit: 1, signal }));
   }
 
   /** @internal The bytes of the log, without end, for a copy of it. */

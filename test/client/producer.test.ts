@@ -327,6 +327,19 @@ describe('a client that is a producer', () => {
     await log.close();
   });
 
+  test('E176: knows what became of one that is larger than what the next leader takes', async () => {
+    const log = await connect();
+    await log.append('a');
+    const answers: ('silent' | undefined)[] = ['silent'];
+    sessions.onAppend = () => answers.shift();
+    const promises = await appendEach(log, ['b'.repeat(100), 'c']);
+    server.hello = { ...server.hello, maxBatchBytes: 50, maxPayloadBytes: 30 };
+    server.connections.at(-1)?.kill();
+    expect(await outcomesOf(promises)).toEqual(['done', 'done']);
+    expect(server.texts()).toEqual(['a', 'b'.repeat(100), 'c']);
+    await log.close();
+  });
+
   test('has the receipt of an append with a condition that was done, without a look into the log', async () => {
     const log = await connect();
     sessions.onAppend = () => {

@@ -1,7 +1,7 @@
 // Named consumers whose positions the log keeps: as programs and the command line use them, over restarts of the log, and what they are refused.
 
 import { expect, it } from 'vitest';
-import { type Consumer, connect, type Entry } from '../../src/client/index.ts';
+import { type Consumer, connect, type Entry, LogError } from '../../src/client/index.ts';
 import { failureOf } from '../client/support/failure.ts';
 import { runCommand } from '../support/server.ts';
 import { directory, open } from './support.ts';
@@ -132,5 +132,21 @@ it('commit each entry of many at little cost: few entries of the log', async () 
   // 20 entries a second at most, of 32 bytes, the claim, and the place where it began.
   expect(after - end).toBeLessThan(200 + 32 * (2 + tookMs / 50));
   expect(offset).toBeLessThan(end);
+  await log.close();
+});
+
+it('are not reset to a place beyond the end that is inside an entry when the leader is asked', async () => {
+  const log = await open({ dir: directory(), ...SMALL, listen: { port: 0 } });
+  for (let turns = 0; turns < 12; turns += 1) {
+    const { end } = await log.append('a');
+    const reset = log.resetConsumer('r', { to: end + 1 }).then(
+      () => 'accepted',
+      (thrown: unknown) => (thrown instanceof LogError ? thrown.code : String(thrown)),
+    );
+    for (let turn = 0; turn < turns; turn += 1) await new Promise(setImmediate);
+    await log.append('a longer one');
+    // Inside the entry, if that was there when it was looked up.
+    expect(await reset).toMatch(/^(OFFSET_BEYOND_END$|RangeError: to is offset \d+, which is inside an entry)/);
+  }
   await log.close();
 });

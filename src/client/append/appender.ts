@@ -251,16 +251,20 @@ export class Appender {
       this.#sent.remove(message);
       this.#retries.keep(message, error);
     } else if (message.isUncertain) {
-      // The session has it by an earlier try, or never will: that is known when another one is open.
-      this.#producer?.lose();
       this.#sent.remove(message);
-      message.isRefused = true;
-      this.#retries.keep(message, error);
+      this.#keepRefused(message, error);
     } else {
       if (code === 'CONDITION_FAILED') this.#producer?.refuse(message);
       else this.#producer?.lose();
       this.#failSent(message, error);
     }
+  }
+
+  /** A message of the session was refused for good, and an earlier try may be done: the session has it by that, or never will, which is known when another one is open. */
+  #keepRefused(message: Message, error: LogError): void {
+    this.#producer?.lose();
+    message.isRefused = true;
+    this.#retries.keep(message, error);
   }
 
   /** The callers of a message of the session wait no longer. What may be done yet is sent again all the same: what comes after it in the session must. */
@@ -462,8 +466,14 @@ export class Appender {
       const { maxBatchBytes } = connection.hello;
       // The limits may have become smaller since it was built: another server may have answered.
       if (message.entryBytes > maxBatchBytes) {
+        const error = batchTooLarge(message.entryBytes, maxBatchBytes);
+        if (message.sequence !== 0 && message.isUncertain) {
+          this.#keepRefused(message, error);
+          queueMicrotask(() => this.#afterRelease());
+          continue;
+        }
         if (message.sequence !== 0) this.#producer?.lose();
-        this.#failHere(message, batchTooLarge(message.entryBytes, maxBatchBytes));
+        this.#failHere(message, error);
       } else if (!this.#newestChain.send(connection, message)) this.#failHere(message, DISPLACED);
       else this.#send(connection, message);
     }
