@@ -102,8 +102,10 @@ export function judgeOpen(context: StorageContext, base: number, loaded: LoadedS
   const commit = Math.max(known, mark?.commit ?? 0, readBound(memory.slotBytes(RECOVERY_SLOT, 0, SEGMENT_HEADER_BYTES), markSeed));
   const isMarked = mark?.at === loaded.end;
   const lacking = damageIn(loaded, position + (loaded.invalidAt - loaded.end), mark?.durable ?? 0, commit);
-  // All that was written of this file is there: what follows was in another one, which is gone, and nothing says how far it went.
-  const found = lacking !== undefined && isMarked ? { ...lacking, hasKnownEnd: false } : lacking;
+  // All that was written of this file is there, up to its last mark, or to its end, when it was cut to be sealed: what follows was in another one, which is gone, and
+  // nothing says how far it went.
+  const isWhole = isMarked || loaded.fileBytes === position;
+  const found = lacking !== undefined && isWhole ? { ...lacking, hasKnownEnd: false } : lacking;
   return {
     commit,
     damage: isAllThere(loaded, base, mark) ? found : unknownEnd(loaded, found, commit),

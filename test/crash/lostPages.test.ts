@@ -7,7 +7,7 @@ import { LogError } from '../../src/core/errors.ts';
 import { decodeSegmentHeader } from '../../src/format/segmentHeader.ts';
 import { WORD } from '../../src/memory/map.ts';
 import { Tail } from '../../src/memory/tail.ts';
-import { createIdentity, saveStanding } from '../../src/storage/dataDirectory.ts';
+import { createIdentity, saveStanding, writeVote } from '../../src/storage/dataDirectory.ts';
 import { DIRECT_BYTES, type Disk, type FileHandle } from '../../src/storage/disk.ts';
 import { mend } from '../../src/storage/mender.ts';
 import { indexName, segmentName } from '../../src/storage/names.ts';
@@ -369,3 +369,23 @@ it('a last segment that is damaged, and its index, too, is not whole up to its l
   expect([recovered.end, recovered.openBase, identity.standing]).toEqual([built.ends[0], 0, 'damaged']);
   expect(recovered.damage).toMatchObject({ durable: built.ends[4], hasKnownEnd: false });
 });
+
+it.each([
+  ['had its first length', true],
+  ['was cut to its length', false],
+])(
+  'E187: a last segment that %s when it was to be sealed does not say how far the log went in the next file, which is gone: the node never counts by itself',
+  (_, isSealing) => {
+    const built = build(THREE, true, isSealing);
+    const end = built.ends[4] ?? 0;
+    const disk = new MemoryDisk(new Map([...built.image].filter(([path]) => !path.endsWith(segmentName(end)))));
+    // The vote knows less to be committed than was acknowledged.
+    writeVote(disk, DIRECTORY, { currentTerm: 1, votedFor: 1, commit: end + 200 });
+    for (const currentTerm of [2, 3, 4]) {
+      const { recovered, identity } = start(disk);
+      expect([recovered.end, identity.standing, identity.beforeDamage]).toEqual([end, 'damaged', undefined]);
+      expect(recovered.damage).toMatchObject({ from: end, bound: end + 200, hasKnownEnd: false });
+      writeVote(disk, DIRECTORY, { currentTerm, votedFor: 2, commit: recovered.commit });
+    }
+  },
+);
